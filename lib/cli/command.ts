@@ -1,0 +1,94 @@
+import { parseArgs } from 'node:util';
+
+type ParseArgsOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
+
+/** Exit statuses; 1 to 5 are veritysetup's. */
+export const Exit = {
+  done: 0,
+  usage: 1,
+  verification: 2,
+  memory: 3,
+  device: 4,
+  busy: 5,
+  unsupported: 6,
+} as const;
+
+/** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  constructor(
+    message: string,
+    readonly status: number = Exit.usage,
+  ) {
+    super(message);
+  }
+}
+
+export interface OptionHelp {
+  type: 'string' | 'boolean';
+  short?: string;
+  multiple?: boolean;
+  /** Placeholder of the value in the help text, e.g. `FILE`. */
+  value?: string;
+  help: string;
+}
+
+export interface Invocation {
+  values: Record<string, string | boolean | string[] | undefined>;
+  positionals: string[];
+}
+
+/** One row of the program's command table. */
+export interface Command {
+  name: string;
+  /** What stands after the name on the usage line. */
+  usage: string;
+  summary: string;
+  /** Further paragraphs of `--help`. */
+  details?: string;
+  options: Record<string, OptionHelp>;
+  run(invocation: Invocation): Promise<number>;
+}
+
+/** Options every command takes. */
+export const commonOptions: Record<string, OptionHelp> = {
+  help: { type: 'boolean', short: 'h', help: 'print this help' },
+  quiet: { type: 'boolean', help: 'no progress on stderr' },
+  debug: { type: 'boolean', help: 'print the stack trace of an error' },
+};
+
+export function parseInvocation(command: Command, argv: string[]): Invocation {
+  const options: ParseArgsOptions = {};
+  for (const [name, option] of Object.entries({ ...command.options, ...commonOptions })) {
+    options[name] = { type: option.type, ...(option.short && { short: option.short }), multiple: !!option.multiple };
+  }
+  try {
+    const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true, strict: true });
+    return { values: values as Invocation['values'], positionals };
+  } catch (error) {
+    const message = (error as Error).message.split('. To specify')[0];
+    throw new CliError(`${message}; see 'dmalg ${command.name} --help'`);
+  }
+}
+
+export function helpText(command: Command): string {
+  const rows = Object.entries({ ...command.options, ...commonOptions }).map(([name, option]) => {
+    const left = `${option.short ? `-${option.short}, ` : ''}--${name}${option.value ? ` ${option.value}` : ''}`;
+    return [left, option.help] as const;
+  });
+  const width = Math.max(...rows.map(([left]) => left.length));
+  const lines = [`Usage: dmalg ${command.name} ${command.usage}`.trimEnd(), '', command.summary];
+  if (command.details) lines.push('', command.details.trim());
+  lines.push('', 'Options:', ...rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`));
+  return `${lines.join('\n')}\n`;
+}
+
+/** Reads a whole-number option. @throws CliError naming the option when it is not one, or out of range. */
+export function integerOption(invocation: Invocation, name: string, fallback: number, min = 0, max = 2 ** 31): number {
+  const text = invocation.values[name];
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (typeof text !== 'string' || !/^\d+$/.test(text) || value < min || value > max)
+    throw new CliError(`--${name}: expected a whole number from ${min} to ${max}, got '${text}'`);
+  return value;
+}

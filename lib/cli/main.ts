@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import { AlgError } from '../alg/error.js';
+import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
+import { lab } from './lab.js';
+
+const commands: Command[] = [lab];
+
+function overview(): string {
+  const rows = commands.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
+  return ['Usage: dmalg COMMAND ...', '', ...rows, '', "'dmalg COMMAND --help' explains a command.", ''].join('\n');
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof CliError) return error.status;
+  if (error instanceof AlgError) {
+    if (error.code === 'EBADMSG') return Exit.verification;
+    if (error.code === 'ENOMEM') return Exit.memory;
+    if (error.code === 'EBUSY') return Exit.busy;
+    return Exit.unsupported;
+  }
+  return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === '--help' || name === '-h') {
+    (name ? process.stdout : process.stderr).write(overview());
+    return name ? Exit.done : Exit.usage;
+  }
+  const command = commands.find((candidate) => candidate.name === name);
+  try {
+    if (!command) throw new CliError(`unknown command '${name}'; see 'dmalg --help'`);
+    const invocation = parseInvocation(command, rest);
+    if (invocation.values.help) {
+      process.stdout.write(helpText(command));
+      return Exit.done;
+    }
+    return await command.run(invocation);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`dmalg: ${message}\n`);
+    if (rest.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return statusOf(error);
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
