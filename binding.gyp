@@ -1,0 +1,27 @@
+{
+  "variables": { "asan%": 0 },
+  "targets": [
+    {
+      "target_name": "dmalg",
+      "sources": [
+        "native/addon.cc",
+        "native/aio.cc",
+        "native/completions.cc",
+        "native/kernel_tfm.cc",
+        "native/lanes.cc",
+        "native/library_tfm.cc",
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+      "cflags_cc!": ["-fno-exceptions"],
+      "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      "conditions": [
+        ["OS!='linux'", { "sources!": ["native/aio.cc", "native/completions.cc", "native/kernel_tfm.cc", "native/lanes.cc", "native/library_tfm.cc"] }],
+        ["asan==1", {
+          "cflags_cc": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"],
+          "ldflags": ["-fsanitize=address,undefined"]
+        }]
+      ]
+    }
+  ]
+}

@@ -1,0 +1,89 @@
+import { binding, type EngineHandle, unitFlag } from '../binding.js';
+import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './bytes.js';
+import type { Answer, Done, Work } from './engine.js';
+import { algError } from './error.js';
+import type { Direction } from './iv.js';
+import type { Tfm } from './tfm.js';
+
+export interface BatchFields {
+  direction: Direction;
+  /** Bytes of a unit: a crypt sector, a verity block. */
+  unitSize: number;
+  /** The IVs of all units, one after the other; null for a hash or a cipher without. */
+  ivs: Uint8Array | null;
+  src: Uint8Array;
+  /** As long as src; for a hash, one digest a unit. */
+  dst: Uint8Array;
+}
+
+/**
+ * Many equal units in one crossing into native code, which cuts them apart at the bottom: each unit has its own IV and
+ * its own status. Engines spread the units: over lanes, or over op sockets with an IOCB each.
+ */
+export class Batch implements Work {
+  readonly tfm: Tfm;
+  readonly fields: BatchFields;
+  /** Bytes or -errno of each unit, once done. */
+  readonly status: Int32Array;
+  result = 0;
+  asynchronous = false;
+  readonly #dstStride: number;
+
+  /** @throws TypeError, RangeError */
+  constructor(tfm: Tfm, fields: BatchFields) {
+    const { direction, unitSize, ivs, src, dst } = fields;
+    if (tfm.type !== 'skcipher' && tfm.type !== 'hash') throw wrongType('tfm', 'a skcipher or hash', tfm.type);
+    checkWord('direction', direction, ['encrypt', 'decrypt']);
+    checkInteger('unitSize', unitSize, 1, 2 ** 31 - 1);
+    checkBytes('src', src);
+    checkBytes('dst', dst);
+    if (src.length === 0 || src.length % unitSize)
+      throw wrongSize('src', `one or more whole units of ${unitSize} bytes`, src.length);
+    if (unitSize > tfm.maxRequest()) throw wrongSize('unitSize', `at most ${tfm.maxRequest()} bytes`, unitSize);
+    const count = src.length / unitSize;
+    this.#dstStride = tfm.type === 'hash' ? tfm.info.digestSize! : unitSize;
+    if (dst.length !== count * this.#dstStride) throw wrongSize('dst', `${count * this.#dstStride} bytes`, dst.length);
+    const ivSize = tfm.type === 'skcipher' ? (tfm.info.ivSize ?? 0) : 0;
+    if (ivs !== null) checkBytes('ivs', ivs);
+    if ((ivs?.length ?? 0) !== count * ivSize)
+      throw wrongSize('ivs', `${count} IVs of ${ivSize} bytes`, ivs?.length ?? 0);
+    this.tfm = tfm;
+    this.fields = fields;
+    this.status = new Int32Array(count);
+  }
+
+  /** Runs all units in this thread. Returns the bytes written. @throws AlgError of the first unit that failed */
+  runSync(): number {
+    const result = this.execute();
+    if (result < 0) throw this.#error(result);
+    return result;
+  }
+  /** Runs it on the tfm's engine. */
+  run(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const settle = (result: number) => (result < 0 ? reject(this.#error(result)) : resolve(result));
+      if (this.submit(settle) === 'done') settle(this.result);
+    });
+  }
+  /** As Request.submit. */
+  submit(done: Done): Answer {
+    return this.tfm.engine.submit(this, done);
+  }
+
+  /** For engines. */
+  execute(): number {
+    return binding().batch_run(...this.#native());
+  }
+  /** For engines. */
+  dispatch(engine: EngineHandle, id: number): number {
+    return binding().engine_submit_batch(engine, id, ...this.#native());
+  }
+
+  #native() {
+    const { direction, ivs, src, dst, unitSize } = this.fields;
+    return [this.tfm.handle, unitFlag[direction], ivs, src, dst, unitSize, this.#dstStride, this.status] as const;
+  }
+  #error(result: number): Error {
+    return algError(this.tfm.provider === 'library' ? 'library' : 'recvmsg', this.tfm.name, result);
+  }
+}

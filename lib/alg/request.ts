@@ -1,0 +1,290 @@
+import { binding, type EngineHandle, type OpHandle, unitFlag } from '../binding.js';
+import { checkAttached, checkBytes, checkInteger, checkWord, noBytes, wrongSize } from './bytes.js';
+import type { Answer, Done, Work } from './engine.js';
+import { algError } from './error.js';
+import type { Direction } from './iv.js';
+import type { Tfm } from './tfm.js';
+
+/**
+ * One request, reused for any number of operations, one at a time: its own op socket (kernel) or context (library).
+ * Set the fields, then run it in one of three ways: runSync(), run() or submit().
+ *
+ * Layout. skcipher: src -> dst of the same length. aead: src is the associated data, the text, and for decryption the
+ * tag; dst the associated data (copied through), the text, and for encryption the tag (crypto/algif_aead.c). hash: src is
+ * the whole message, dst the digest. rng: dst only.
+ */
+export class Request implements Work {
+  readonly tfm: Tfm;
+  result = 0;
+  asynchronous = false;
+  #direction: Direction = 'encrypt';
+  #iv: Uint8Array | null = null;
+  #src: Uint8Array = noBytes;
+  #dst: Uint8Array = noBytes;
+  #assocLength = 0;
+  #staged = false;
+  #busy = false;
+  #closed = false;
+  #op: OpHandle | undefined;
+  #generation = -1;
+  #idle: (() => void)[] = [];
+
+  constructor(tfm: Tfm) {
+    this.tfm = tfm;
+    this.#reopen();
+  }
+
+  get direction(): Direction {
+    return this.#direction;
+  }
+  set direction(value: Direction) {
+    if (value === this.#direction) return;
+    checkWord('direction', value, ['encrypt', 'decrypt']);
+    this.#direction = value;
+  }
+  /** The IV; null goes on with the op's own (see Tfm.carriesIv). */
+  get iv(): Uint8Array | null {
+    return this.#iv;
+  }
+  set iv(value: Uint8Array | null) {
+    if (value === this.#iv) return;
+    if (value !== null) {
+      checkBytes('iv', value);
+      const size = this.tfm.info.ivSize;
+      if (size !== undefined && value.length !== size)
+        throw wrongSize('iv', `${size} bytes for ${this.tfm.name}`, value.length);
+    }
+    this.#iv = value;
+  }
+  get src(): Uint8Array {
+    return this.#src;
+  }
+  set src(value: Uint8Array) {
+    if (value === this.#src) return;
+    checkBytes('src', value);
+    this.#src = value;
+  }
+  get dst(): Uint8Array {
+    return this.#dst;
+  }
+  set dst(value: Uint8Array) {
+    if (value === this.#dst) return;
+    checkBytes('dst', value);
+    this.#dst = value;
+  }
+  /** Bytes of associated data in front of src, for an AEAD. */
+  get assocLength(): number {
+    return this.#assocLength;
+  }
+  set assocLength(value: number) {
+    if (value === this.#assocLength) return;
+    checkInteger('assocLength', value, 0, 2 ** 31 - 1);
+    this.#assocLength = value;
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Runs it in this thread. Returns the bytes written to dst. @throws AlgError, TypeError, RangeError */
+  runSync(): number {
+    this.#prepare();
+    const result = this.execute();
+    if (result < 0) throw this.error(result);
+    return result;
+  }
+
+  /** Runs it on the tfm's engine. Resolves with the bytes written to dst. */
+  run(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const settle = (result: number) => (result < 0 ? reject(this.error(result)) : resolve(result));
+      if (this.submit(settle) === 'done') settle(this.result);
+    });
+  }
+
+  /**
+   * Gives it to the tfm's engine. `done` is called exactly once, later, unless the answer is 'done': then the result is
+   * in `result`. The buffers must not be touched until then.
+   * @throws TypeError, RangeError when the request itself is wrong; AlgError EBUSY when it is in flight
+   */
+  submit(done: Done): Answer {
+    this.#prepare();
+    if (this.#isEmpty()) {
+      this.result = 0;
+      this.asynchronous = false;
+      return 'done';
+    }
+    this.#busy = true;
+    const answer = this.tfm.engine.submit(this, (result, asynchronous) => {
+      this.#settle();
+      done(result, asynchronous);
+    });
+    if (answer === 'done') this.#settle();
+    return answer;
+  }
+
+  /**
+   * Copies src into the op ahead of the IV, which the next run then brings. Kernel: sendmsg with MSG_MORE.
+   * With `withIv`, for the hazard experiment only, the IV goes in now as well, whatever else uses the op.
+   * @throws AlgError, RangeError
+   */
+  stage(withIv = false): void {
+    this.#prepare();
+    this.checkWhole();
+    const iv = withIv ? this.#iv : null;
+    const result = binding().op_stage(this.#op!, this.#flags(), iv, this.#assocLength, this.#src, this.#dst);
+    if (result < 0) throw this.error(result, 'sendmsg');
+    this.#staged = true;
+  }
+
+  /** Throws away whatever the op holds: half a message, staged data. @throws AlgError */
+  reset(): void {
+    this.#staged = false;
+    if (this.#generation !== this.tfm.generation) return;
+    const result = binding().op_reset(this.#op!);
+    if (result < 0) throw this.error(result, 'accept');
+  }
+
+  /** Resolves when it is not in flight. */
+  async idle(): Promise<void> {
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Closes the op; one that is in flight is closed when it has completed. Twice is once. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.tfm.forget(this);
+    if (this.#op) binding().op_close(this.#op);
+    this.#op = undefined;
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.idle();
+    this.close();
+  }
+
+  /** For the hash of a long message: its next piece (any size). @throws AlgError */
+  update(src: Uint8Array): void {
+    this.#checkUsable();
+    checkBytes('src', src);
+    const result = binding().op_update(this.#op!, src);
+    if (result < 0) throw this.error(result, 'sendmsg');
+  }
+  /** The digest of the pieces given to update(). @throws AlgError */
+  final(dst: Uint8Array): number {
+    this.#checkUsable();
+    checkBytes('dst', dst);
+    const result = binding().op_final(this.#op!, dst);
+    if (result < 0) throw this.error(result, 'recvmsg');
+    return result;
+  }
+  /** A second request with the same half-hashed message. @throws AlgError */
+  clone(): Request {
+    this.#checkUsable();
+    const op = binding().op_clone(this.#op!);
+    if (typeof op === 'number') throw this.error(op, 'accept');
+    const copy = this.tfm.request();
+    binding().op_close(copy.#op!);
+    copy.#op = op;
+    return copy;
+  }
+
+  /** For engines. */
+  execute(): number {
+    if (this.#isEmpty()) return 0;
+    const flags = this.#takeFlags();
+    return binding().op_run(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst);
+  }
+  /** For engines. */
+  dispatch(engine: EngineHandle, id: number): number {
+    const flags = this.#takeFlags();
+    return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst);
+  }
+
+  /** The error of a result < 0. */
+  error(result: number, syscall = 'recvmsg'): Error {
+    return algError(this.tfm.provider === 'library' ? 'library' : syscall, this.tfm.name, result);
+  }
+
+  /** @throws RangeError when src is longer than one request may be */
+  checkWhole(): void {
+    const max = this.tfm.maxRequest();
+    const size = Math.max(this.#src.length, this.#dst.length);
+    if (size > max) throw wrongSize('src', `at most ${max} bytes for ${this.tfm.name}, whole in one request`, size);
+  }
+
+  #settle(): void {
+    this.#busy = false;
+    const waiting = this.#idle;
+    if (waiting.length === 0) return;
+    this.#idle = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** A cipher request of no bytes is never sent: there are devices that break on it. */
+  #isEmpty(): boolean {
+    return this.#src.length === 0 && this.tfm.type === 'skcipher';
+  }
+
+  #flags(): number {
+    return this.#direction === 'encrypt' ? unitFlag.encrypt : unitFlag.decrypt;
+  }
+  #takeFlags(): number {
+    const flags = this.#flags() | (this.#staged ? unitFlag.staged : 0);
+    this.#staged = false;
+    return flags;
+  }
+
+  #checkUsable(): void {
+    if (this.#closed) throw this.error(-EBADF);
+    if (this.#busy) throw this.error(-EBUSY);
+    if (this.#generation !== this.tfm.generation) this.#reopen();
+  }
+
+  #reopen(): void {
+    const op = this.tfm.openOp();
+    if (this.#op) binding().op_close(this.#op);
+    this.#op = op;
+    this.#staged = false;
+    this.#generation = this.tfm.generation;
+  }
+
+  #prepare(): void {
+    this.#checkUsable();
+    const { type } = this.tfm;
+    const { length } = this.#src;
+    const expected = type === 'skcipher' ? length : this.#resultLength();
+    if (expected !== undefined && this.#dst.length !== expected)
+      throw wrongSize('dst', `${expected} bytes for a src of ${length}`, this.#dst.length);
+    if (length === 0) checkAttached('src', this.#src);
+    if (length > smallRequest && type !== 'hash' && !this.#divisible()) this.checkWhole();
+  }
+
+  /** Whether the kernel takes it in pieces, carrying the IV on the socket from one to the next. */
+  #divisible(): boolean {
+    const { type, provider, engine } = this.tfm;
+    return type === 'skcipher' && provider === 'kernel' && engine.name !== 'aio' && this.tfm.carriesIv();
+  }
+
+  /** Bytes that dst must have, or undefined where only the kernel knows. @throws RangeError */
+  #resultLength(): number | undefined {
+    const { type, authSize, info } = this.tfm;
+    if (type === 'hash') return info.digestSize;
+    if (type !== 'aead') return undefined;
+    const encrypt = this.#direction === 'encrypt';
+    const least = this.#assocLength + (encrypt ? 0 : authSize);
+    if (this.#src.length < least) throw wrongSize('src', `at least ${least} bytes`, this.#src.length);
+    return this.#src.length + (encrypt ? authSize : -authSize);
+  }
+}
+
+/** No socket's budget is below this, so only longer requests have to be looked at. */
+const smallRequest = 128 * 1024;
+const EBADF = 9;
+const EBUSY = 16;

@@ -1,0 +1,106 @@
+import bindings from 'bindings';
+
+/** Opaque handles of the addon. Each has its own tag: one kind is never taken for another. */
+declare const kind: unique symbol;
+export interface TfmHandle {
+  readonly [kind]: 'tfm';
+}
+export interface OpHandle {
+  readonly [kind]: 'op';
+}
+export interface EngineHandle {
+  readonly [kind]: 'engine';
+}
+/** Called on the JavaScript thread with the number of triplets {id, bytes or -errno, 1 if asynchronous} in the ring. */
+export type Deliver = (count: number) => void;
+
+/** Numbers shared with native/tfm.h and native/library_tfm.h. */
+export const typeNumber = { hash: 0, skcipher: 1, aead: 2, rng: 3 } as const;
+export const libraryKind = {
+  digest: 0,
+  hmac: 1,
+  cmac: 2,
+  cipher: 3,
+  gcm: 4,
+  ccm: 5,
+  chacha20poly1305: 6,
+  random: 7,
+} as const;
+/** Flags of a unit: the direction, and whether its data was staged before. */
+export const unitFlag = { decrypt: 0, encrypt: 1, staged: 2 } as const;
+
+/**
+ * The native functions. Each returns a number >= 0, a handle, or -errno. They check only what could corrupt memory;
+ * whoever calls them has validated the arguments.
+ */
+export interface Binding {
+  af_alg_probe(): number;
+  kernel_open(type: number, name: string, feat: number, mask: number, syscall: string[]): TfmHandle | number;
+  library_open(libraryKind: number, evpName: string): TfmHandle | number;
+  tfm_set_key(tfm: TfmHandle, key: Uint8Array): number;
+  tfm_set_key_serial(tfm: TfmHandle, serial: number): number;
+  tfm_set_authsize(tfm: TfmHandle, size: number): number;
+  tfm_close(tfm: TfmHandle): number;
+  op_open(tfm: TfmHandle): OpHandle | number;
+  op_clone(op: OpHandle): OpHandle | number;
+  op_close(op: OpHandle): number;
+  op_reset(op: OpHandle): number;
+  op_max_request(op: OpHandle): number;
+  op_update(op: OpHandle, src: Uint8Array): number;
+  op_final(op: OpHandle, dst: Uint8Array): number;
+  op_run(op: OpHandle, flags: number, iv: Uint8Array | null, assoc: number, src: Uint8Array, dst: Uint8Array): number;
+  op_stage(op: OpHandle, flags: number, iv: Uint8Array | null, assoc: number, src: Uint8Array, dst: Uint8Array): number;
+  lanes_open(lanes: number, deliver: Deliver, ring: Float64Array): EngineHandle | number;
+  aio_open(depth: number, deliver: Deliver, ring: Float64Array): EngineHandle | number;
+  engine_close(engine: EngineHandle): number;
+  engine_submit(
+    engine: EngineHandle,
+    id: number,
+    op: OpHandle,
+    flags: number,
+    iv: Uint8Array | null,
+    assoc: number,
+    src: Uint8Array,
+    dst: Uint8Array,
+  ): number;
+  batch_run(
+    tfm: TfmHandle,
+    flags: number,
+    ivs: Uint8Array | null,
+    src: Uint8Array,
+    dst: Uint8Array,
+    srcStride: number,
+    dstStride: number,
+    status: Int32Array,
+  ): number;
+  engine_submit_batch(
+    engine: EngineHandle,
+    id: number,
+    tfm: TfmHandle,
+    flags: number,
+    ivs: Uint8Array | null,
+    src: Uint8Array,
+    dst: Uint8Array,
+    srcStride: number,
+    dstStride: number,
+    status: Int32Array,
+  ): number;
+}
+
+let loaded: Binding | undefined;
+
+/** The addon, loaded at first use, so that importing the package never throws. @throws Error with the remedy. */
+export function binding(): Binding {
+  if (loaded) return loaded;
+  if (process.platform !== 'linux')
+    throw new Error(`dmalg: AF_ALG and the native addon are for Linux; this is ${process.platform}`);
+  try {
+    loaded = bindings({ bindings: 'dmalg', module_root: packageRoot }) as Binding;
+  } catch (error) {
+    throw new Error(`dmalg: the native addon is not built; run 'make build' in ${packageRoot}`, { cause: error });
+  }
+  return loaded;
+}
+
+/** The folder of package.json: this file is dist/lib/binding.js in it. */
+export const packageRoot = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');

@@ -1,0 +1,97 @@
+#include "completions.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+Completions::Completions(Napi::Env env, Napi::Function callback, Napi::Float64Array ring)
+    : env_(env),
+      callback_(Napi::Weak(callback)),
+      context_(env, "dmalg"),
+      ring_(ring.Data()),
+      capacity_(ring.ElementLength() / 3) {}
+
+Completions::~Completions() {
+  if (event_fd_ >= 0) ::close(event_fd_);
+}
+
+long Completions::open() {
+  event_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event_fd_ < 0) return -errno;
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env_, &loop);
+  if (int error = uv_poll_init(loop, &poll_, event_fd_)) return error;
+  polling_ = true;
+  poll_.data = this;
+  uv_poll_start(&poll_, UV_READABLE,
+                [](uv_poll_t* poll, int, int) { static_cast<Completions*>(poll->data)->deliver(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+  napi_add_async_cleanup_hook(
+      env_, [](napi_async_cleanup_hook_handle, void* self) { static_cast<Completions*>(self)->shut(); }, this, &hook_);
+  return 0;
+}
+
+void Completions::shut() {
+  if (shut_) return;
+  shut_ = true;
+  if (owner_) *owner_ = nullptr;
+  stop();
+  callback_.Reset();
+  if (!polling_) {
+    delete this;
+    return;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
+    auto* self = static_cast<Completions*>(handle->data);
+    napi_async_cleanup_hook_handle hook = self->hook_;
+    delete self;
+    napi_remove_async_cleanup_hook(hook);
+  });
+}
+
+long Completions::submit(std::unique_ptr<Job> job) {
+  // While something is in flight the callback, and through it the engine and every buffer, must not be collected.
+  if (in_flight_++ == 0) {
+    callback_.Ref();
+    uv_ref(reinterpret_cast<uv_handle_t*>(&poll_));
+  }
+  return start(std::move(job));
+}
+
+void Completions::wake() {
+  uint64_t one = 1;
+  (void)!::write(event_fd_, &one, sizeof(one));
+}
+
+void Completions::deliver() {
+  uint64_t count;
+  (void)!::read(event_fd_, &count, sizeof(count));
+  std::vector<std::unique_ptr<Job>> finished;
+  collect(&finished);
+  if (finished.empty()) return;
+  Napi::HandleScope scope(env_);
+  Napi::Function callback = callback_.Value();
+  in_flight_ -= finished.size();
+  if (in_flight_ == 0) {
+    callback_.Unref();
+    uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+  }
+  for (size_t at = 0; at < finished.size();) {
+    size_t filled = 0;
+    for (; at < finished.size() && filled < capacity_; at++, filled++) {
+      std::unique_ptr<Job> job = std::move(finished[at]);
+      double* triplet = ring_ + filled * 3;
+      triplet[0] = job->id;
+      triplet[1] = static_cast<double>(job->result());
+      triplet[2] = job->asynchronous ? 1 : 0;
+    }
+    // The environment may be going away, or the callback may close this object: nothing of `this` is used after that.
+    Napi::Env env = env_;
+    bool more = at < finished.size();
+    callback.MakeCallback(env.Global(), {Napi::Number::New(env, static_cast<double>(filled))}, context_);
+    if (env.IsExceptionPending()) {
+      napi_value error = env.GetAndClearPendingException().Value();
+      napi_fatal_exception(env, error);
+    }
+    if (!more) return;
+  }
+}

@@ -1,0 +1,51 @@
+#pragma once
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+#include <vector>
+
+#include "job.h"
+
+// Brings what has finished elsewhere (lanes, the kernel's AIO) to the JavaScript thread: an eventfd in the event loop,
+// and one call of the callback for as many completions as there are. The loop stays alive only while something is in
+// flight. Destroyed by close(), or by the environment's cleanup hook, or by the handle's finalizer: whoever is first.
+class Completions {
+ public:
+  // `ring` receives triplets {id, bytes or -errno, 1 if asynchronous}; the callback gets their number.
+  Completions(Napi::Env env, Napi::Function callback, Napi::Float64Array ring);
+  // Opens the eventfd and puts it into the loop. Returns 0 or -errno.
+  long open();
+  // Stops, waits for all that is in flight, closes, and deletes itself when the loop has let go.
+  void shut();
+  // Where the JavaScript handle keeps its pointer: set to null when the object goes.
+  void set_owner(Completions** owner) { owner_ = owner; }
+  long submit(std::unique_ptr<Job> job);
+
+ protected:
+  virtual ~Completions();
+  virtual long start(std::unique_ptr<Job> job) = 0;
+  // Takes the finished jobs. On the JavaScript thread.
+  virtual void collect(std::vector<std::unique_ptr<Job>>* finished) = 0;
+  // Returns when nothing in flight can touch a buffer any more.
+  virtual void stop() = 0;
+  // Makes the loop call collect(). From any thread.
+  void wake();
+  int event_fd() const { return event_fd_; }
+
+ private:
+  void deliver();
+
+  Napi::Env env_;
+  Napi::FunctionReference callback_;
+  Napi::AsyncContext context_;
+  double* ring_;
+  size_t capacity_;
+  int event_fd_ = -1;
+  uv_poll_t poll_;
+  napi_async_cleanup_hook_handle hook_ = nullptr;
+  size_t in_flight_ = 0;
+  bool polling_ = false;
+  bool shut_ = false;
+  Completions** owner_ = nullptr;
+};

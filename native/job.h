@@ -1,0 +1,60 @@
+#pragma once
+#include <sys/types.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "tfm.h"
+
+// A batch of units, or one request (count 1, with its own op): what crosses into native at once.
+struct Job {
+  ~Job() {
+    if (op) op->in_use = false;
+  }
+  uint32_t id = 0;
+  std::shared_ptr<Tfm> tfm;  // of a batch: ops are borrowed from it
+  std::shared_ptr<Op> op;    // of a request
+  bool staged = false;
+  Unit first;
+  size_t count = 1;
+  size_t src_stride = 0;
+  size_t dst_stride = 0;
+  int32_t* status = nullptr;  // of a batch: bytes or -errno of each unit
+
+  // Progress. Units may end on several threads.
+  std::atomic<size_t> left{1};
+  std::atomic<long> bytes{0};
+  std::atomic<long> error{0};
+  std::atomic<bool> asynchronous{true};
+  size_t started = 0;
+
+  Unit unit(size_t index) const {
+    Unit unit = first;
+    unit.src += index * src_stride;
+    unit.dst += index * dst_stride;
+    if (unit.iv) unit.iv += index * unit.iv_size;
+    return unit;
+  }
+  long run(Op* with, size_t index) const { return staged ? with->run_staged(unit(index)) : with->run(unit(index)); }
+  // Notes the outcome of a unit. True when it was the last.
+  bool finish(size_t index, long result) {
+    if (status) status[index] = static_cast<int32_t>(result);
+    if (result < 0) {
+      long none = 0;
+      error.compare_exchange_strong(none, result);
+    } else {
+      bytes += result;
+    }
+    return --left == 0;
+  }
+  long result() const { return error ? error.load() : bytes.load(); }
+};
+
+// Runs a job in the caller's thread: the sync engine.
+inline long run_here(Job* job) {
+  std::shared_ptr<Op> op = job->op;
+  long error = op ? 0 : job->tfm->take_op(&op);
+  for (size_t i = 0; i < job->count; i++) job->finish(i, error ? error : job->run(op.get(), i));
+  if (!job->op && op) job->tfm->give_op(std::move(op));
+  return job->result();
+}

@@ -1,0 +1,92 @@
+#include "lanes.h"
+
+#include <csignal>
+#include <system_error>
+
+long Lanes::open_lanes() {
+  long error = open();
+  if (error) return error;
+  // Signals are for the threads that Node runs.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    for (size_t i = 0; i < count_; i++) {
+      threads_.emplace_back([this] { work(); });
+      pthread_setname_np(threads_.back().native_handle(), ("dmalg-lane-" + std::to_string(i)).substr(0, 15).c_str());
+    }
+  } catch (const std::system_error& failure) {
+    error = -failure.code().value();
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error;
+}
+
+long Lanes::start(std::unique_ptr<Job> job) {
+  size_t pieces = job->op ? 1 : std::min(job->count, count_);
+  Job* shared = job.release();  // its last slice hands it back through finished_
+  size_t count = shared->count;
+  {
+    std::lock_guard<std::mutex> guard(lock_);
+    for (size_t i = 0; i < pieces; i++) slices_.push_back({shared, count * i / pieces, count * (i + 1) / pieces});
+  }
+  if (pieces > 1)
+    ready_.notify_all();
+  else
+    ready_.notify_one();
+  return 0;
+}
+
+void Lanes::run(const Slice& slice) {
+  Job* job = slice.job;
+  std::shared_ptr<Op> op = job->op;
+  long error = op ? 0 : job->tfm->take_op(&op);
+  bool last = false;
+  for (size_t i = slice.from; i < slice.to; i++) {
+    long result = error ? error : job->run(op.get(), i);
+    // Before the last unit is finished, as the job is another thread's from then on.
+    if (i + 1 == slice.to && !job->op && op) job->tfm->give_op(std::move(op));
+    last = job->finish(i, result);
+  }
+  op.reset();
+  if (!last) return;
+  std::lock_guard<std::mutex> guard(lock_);
+  finished_.emplace_back(job);
+  if (finished_.size() == 1) wake();
+}
+
+void Lanes::work() {
+  std::unique_lock<std::mutex> guard(lock_);
+  for (;;) {
+    ready_.wait(guard, [this] { return stopping_ || !slices_.empty(); });
+    if (slices_.empty()) return;
+    Slice slice = slices_.front();
+    slices_.pop_front();
+    guard.unlock();
+    run(slice);
+    guard.lock();
+  }
+}
+
+void Lanes::collect(std::vector<std::unique_ptr<Job>>* finished) {
+  std::lock_guard<std::mutex> guard(lock_);
+  finished->swap(finished_);
+}
+
+void Lanes::stop() {
+  {
+    std::lock_guard<std::mutex> guard(lock_);
+    stopping_ = true;
+    // What has not begun will not: each slice ends its units unrun.
+    for (const Slice& slice : slices_) {
+      bool last = false;
+      for (size_t i = slice.from; i < slice.to; i++) last = slice.job->finish(i, -ECANCELED);
+      if (last) finished_.emplace_back(slice.job);
+    }
+    slices_.clear();
+  }
+  ready_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  finished_.clear();
+}

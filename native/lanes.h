@@ -1,0 +1,34 @@
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <thread>
+
+#include "completions.h"
+
+// Worker threads. A batch is cut into one slice of consecutive units for each lane; a request is one slice.
+class Lanes : public Completions {
+ public:
+  Lanes(Napi::Env env, Napi::Function callback, Napi::Float64Array ring, size_t count)
+      : Completions(env, callback, ring), count_(count) {}
+  // Starts the threads. Returns 0 or -errno.
+  long open_lanes();
+
+ private:
+  struct Slice {
+    Job* job;
+    size_t from, to;
+  };
+  long start(std::unique_ptr<Job> job) override;
+  void collect(std::vector<std::unique_ptr<Job>>* finished) override;
+  void stop() override;
+  void work();
+  void run(const Slice& slice);
+
+  size_t count_;
+  std::vector<std::thread> threads_;
+  std::mutex lock_;
+  std::condition_variable ready_;
+  std::deque<Slice> slices_;
+  std::vector<std::unique_ptr<Job>> finished_;
+  bool stopping_ = false;
+};

@@ -1,0 +1,91 @@
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+// The numbers of these enums are shared with lib/binding.ts.
+enum class Type : uint32_t { hash = 0, skcipher = 1, aead = 2, rng = 3 };
+enum class Direction : uint32_t { decrypt = 0, encrypt = 1 };  // ALG_OP_DECRYPT, ALG_OP_ENCRYPT
+
+// One unit of work: everything one cipher, hash or rng call takes. A null iv continues with the op's own.
+struct Unit {
+  Direction direction = Direction::encrypt;
+  const uint8_t* iv = nullptr;
+  size_t iv_size = 0;
+  size_t assoc_size = 0;
+  const uint8_t* src = nullptr;
+  size_t src_size = 0;
+  uint8_t* dst = nullptr;
+  size_t dst_size = 0;
+};
+
+// The state of one request in flight: the kernel's op socket, or a libcrypto context. Not thread-safe: `in_use` is
+// set by whoever runs it, and everybody else is refused.
+class Op {
+ public:
+  virtual ~Op() = default;
+  // Runs one whole unit. Returns the bytes written to dst, or -errno.
+  virtual long run(const Unit& unit) = 0;
+  // Hashes more of a message (hash only). Returns 0 or -errno.
+  virtual long update(const uint8_t* src, size_t size) = 0;
+  // Ends the message and writes its digest (hash only). Returns the digest's size or -errno.
+  virtual long final(uint8_t* dst, size_t size) = 0;
+  // Copies the state of a message half hashed (hash only). Returns 0 or -errno.
+  virtual long clone(std::shared_ptr<Op>* copy) = 0;
+  // Copies a unit's data in ahead of its IV ("staged"). With an iv, sets that too: only the hazard experiment does.
+  virtual long stage(const Unit& unit) = 0;
+  // Runs the unit staged before, with the IV now known. Returns as run() does.
+  virtual long run_staged(const Unit& unit) = 0;
+  // Forgets everything queued: as new.
+  virtual long reset() = 0;
+  // The largest unit, in bytes of input, and of output, that can go through whole. Returns it or -errno.
+  virtual long max_request() = 0;
+
+  std::atomic<bool> in_use{false};
+  std::atomic<bool> closed{false};
+};
+
+// A keyed transformation. Ops keep theirs alive.
+class Tfm : public std::enable_shared_from_this<Tfm> {
+ public:
+  virtual ~Tfm() = default;
+  virtual long set_key(const uint8_t* key, size_t size) = 0;
+  virtual long set_key_serial(int32_t serial) = 0;
+  virtual long set_authsize(uint32_t size) = 0;
+  virtual long open_op(std::shared_ptr<Op>* op) = 0;
+  virtual void close() = 0;
+
+  std::atomic<bool> closed{false};
+
+  // Ops kept for batches, one for each lane or unit in flight. They live as long as the tfm.
+  long take_op(std::shared_ptr<Op>* op) {
+    {
+      std::lock_guard<std::mutex> lock(spare_lock_);
+      if (!spare_.empty()) {
+        *op = std::move(spare_.back());
+        spare_.pop_back();
+        return 0;
+      }
+    }
+    return open_op(op);
+  }
+  void give_op(std::shared_ptr<Op> op) {
+    std::lock_guard<std::mutex> lock(spare_lock_);
+    if (!closed) spare_.push_back(std::move(op));
+  }
+
+ protected:
+  // An op holds its tfm and a spare op is held by it: the ring is broken here, by close().
+  void drop_spare_ops() {
+    std::vector<std::shared_ptr<Op>> doomed;
+    std::lock_guard<std::mutex> lock(spare_lock_);
+    doomed.swap(spare_);
+  }
+
+ private:
+  std::mutex spare_lock_;
+  std::vector<std::shared_ptr<Op>> spare_;
+};
