@@ -1,5 +1,13 @@
+export { AbortError } from './alg/abort.js';
 export { Batch, type BatchFields } from './alg/batch.js';
+export { type Cipher, type CipherStreamOptions, createCipheriv, createDecipheriv } from './alg/cipher.js';
+export type { CipherOptions } from './alg/cipher-message.js';
+export type { Data } from './alg/data.js';
 export { type Answer, type Engine, type EngineName, openAio, openLanes } from './alg/engine.js';
 export { AlgError } from './alg/error.js';
+export { createHash, createHmac, type Hash, type HashOptions, type HashStreamOptions } from './alg/hash.js';
+export { decrypt, encrypt, hash, type SealOptions } from './alg/one-shot.js';
+export * as promises from './alg/promises.js';
+export { type RandomOptions, randomBytes } from './alg/random.js';
 export { Request } from './alg/request.js';
 export { Tfm, type TfmInfo, type TfmOptions } from './alg/tfm.js';
