@@ -1,7 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { buildOnce, cacheFolder, requireSpace } from './cache.js';
 import { LabError } from './error.js';
+import { uncompressKernel } from './kernel-image.js';
 import { candidates, findOffer, type Offer, type Profile, updateLists } from './offer.js';
 import { runTool, ToolError } from './run-tool.js';
 
@@ -66,6 +77,7 @@ async function unpack(offer: Offer, temporary: string, { progress, signal }: Obt
   const release = found && readdirSync(found)[0];
   if (!release) throw new ToolError(`${offer.package}: no lib/modules in the package`);
   renameSync(join(tree, 'boot', `vmlinuz-${release}`), join(temporary, 'vmlinuz'));
+  await uncompressKernel(join(temporary, 'vmlinuz'), signal);
   mkdirSync(join(temporary, 'lib'));
   renameSync(found, join(temporary, 'lib/modules'));
   rmSync(tree, { recursive: true });
@@ -76,15 +88,36 @@ async function unpack(offer: Offer, temporary: string, { progress, signal }: Obt
   writeFileSync(join(temporary, 'kernel.json'), `${JSON.stringify({ package: name, version, release, profile })}\n`);
 }
 
-/** The kernel of a profile that an earlier run left in the cache, the newest if there are several. */
+/** When apt was last asked about a kernel in the cache is kept as the modification time of its `kernel.json`. */
+const askedAt = (folder: string) => statSync(join(folder, 'kernel.json')).mtimeMs;
+
+/** The kernel of a profile that an earlier run left in the cache, the one asked for last if there are several. */
 function cached(folder: string, profile: Profile): Kernel | undefined {
   if (!existsSync(folder)) return undefined;
-  const ours = readdirSync(folder)
+  const kept = readdirSync(folder)
     .filter((name) => !name.startsWith('.'))
     .map((name) => join(folder, name))
     .filter((path) => JSON.parse(readFileSync(join(path, 'kernel.json'), 'utf8')).profile === profile)
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  return ours[0] === undefined ? undefined : open(ours[0]);
+    .sort((a, b) => askedAt(b) - askedAt(a))[0];
+  return kept === undefined ? undefined : open(kept);
+}
+
+/** apt takes a second to say what a package is today; without an update since, the answer is the one of last time. */
+function isFresh(kernel: Kernel): boolean {
+  const lists = statSync('/var/lib/apt/lists', { throwIfNoEntry: false });
+  return lists !== undefined && lists.mtimeMs < askedAt(kernel.folder);
+}
+
+async function obtainOffered(folder: string, profile: Profile, options: ObtainOptions): Promise<Kernel> {
+  const offer = await findOffer(profile, options.signal);
+  const name = `${offer.package}_${offer.version.replaceAll(/[:/]/g, '_')}`;
+  const path = await buildOnce(folder, name, (temporary) => unpack(offer, temporary, options));
+  try {
+    utimesSync(join(path, 'kernel.json'), new Date(), new Date());
+  } catch {
+    // A cache that can only be read is asked about every time.
+  }
+  return open(path);
 }
 
 /**
@@ -95,32 +128,36 @@ export async function obtainKernel(profile: Profile, options: ObtainOptions = {}
   const folder = join(cacheFolder(), 'kernels');
   const kept = cached(folder, profile);
   // A fixed list of packages that are alike: which one does not matter. A metapackage has to be asked what it means today.
-  if (kept && 'packages' in candidates[profile]) return kept;
-  const attempt = async () => {
-    const offer = await findOffer(profile, options.signal);
-    const name = `${offer.package}_${offer.version.replaceAll(/[:/]/g, '_')}`;
-    return open(await buildOnce(folder, name, (temporary) => unpack(offer, temporary, options)));
-  };
+  if (kept && ('packages' in candidates[profile] || isFresh(kept))) return kept;
   try {
-    return await attempt();
+    return await obtainOffered(folder, profile, options);
   } catch (error) {
-    const outdated = error instanceof ToolError || (error instanceof LabError && error.code === 'offer');
-    if (!outdated) throw error;
+    if (!(error instanceof ToolError || (error instanceof LabError && error.code === 'offer'))) throw error;
     if (kept) {
       options.progress?.(`${error.message}; using ${kept.package} ${kept.version} from the cache`);
       return kept;
     }
-    try {
-      if (process.getuid?.() !== 0) throw error;
-      options.progress?.('package lists are empty or out of date: apt-get update');
-      await updateLists(options.signal);
-      return await attempt();
-    } catch (last) {
-      if (!(last instanceof ToolError)) throw last;
-      throw new LabError(
-        'fetch',
-        `test kernel '${profile}' could not be fetched: ${last.message}; type: apt-get update`,
-      );
-    }
+    return await obtainAfterUpdate(folder, profile, options, error);
+  }
+}
+
+/** apt's lists may be empty or name a package that is gone from the mirror: root can have them renewed, others are told to. */
+async function obtainAfterUpdate(
+  folder: string,
+  profile: Profile,
+  options: ObtainOptions,
+  cause: Error,
+): Promise<Kernel> {
+  try {
+    if (process.getuid?.() !== 0) throw cause;
+    options.progress?.('package lists are empty or out of date: apt-get update');
+    await updateLists(options.signal);
+    return await obtainOffered(folder, profile, options);
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    throw new LabError(
+      'fetch',
+      `test kernel '${profile}' could not be fetched: ${error.message}; type: apt-get update`,
+    );
   }
 }
