@@ -70,6 +70,7 @@ const hints: Record<string, Record<string, string>> = {
     EINVAL: 'the key is not one for this algorithm (size, weak key, or parity)',
     ENOPROTOOPT: 'this algorithm takes no key',
     EOPNOTSUPP: 'this algorithm takes no key',
+    ENOSYS: 'this algorithm takes no key',
     ENOMEM: "the key is longer than the socket's option memory (net.core.optmem_max)",
   },
   'setsockopt(key serial)': {

@@ -1,4 +1,4 @@
-import { binding, type OpHandle, type TfmHandle, typeNumber } from '../binding.js';
+import { binding, libraryKind, type OpHandle, type TfmHandle, typeNumber } from '../binding.js';
 import { Batch } from './batch.js';
 import { checkBytes, checkInteger, checkWord, noBytes, wrongType } from './bytes.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
@@ -214,6 +214,8 @@ export class Tfm {
     const keySize = sealed.key?.length ?? library.keySizes?.[0] ?? 0;
     const evpName = library.evpName(keySize);
     if (evpName === undefined) throw this.#wrongKey(keySize, library.keySizes!.join(' or '));
+    // As the kernel answers (crypto/ahash.c), instead of hashing without it.
+    if (sealed.key && library.kind === libraryKind.digest) throw algError('setsockopt(key)', this.name, -ENOSYS);
     const handle = binding().library_open(library.kind, evpName);
     if (typeof handle === 'number') throw algError('library', this.name, handle);
     return handle;
@@ -326,6 +328,7 @@ export class Tfm {
 const EBADF = 9;
 const ENOENT = 2;
 const EINVAL = 22;
+const ENOSYS = 38;
 const EOPNOTSUPP = 95;
 const ENOKEY = 126;
 
