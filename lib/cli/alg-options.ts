@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import type { EngineName } from '../alg/engine.js';
+import type { ProviderName } from '../alg/provider.js';
+import { CliError, type Invocation, type OptionHelp } from './command.js';
+
+/** Options of the commands that run one algorithm. */
+export const algOptions: Record<string, OptionHelp> = {
+  name: { type: 'string', value: 'ALG', help: "the algorithm by its kernel name, e.g. 'cbc(aes)'" },
+  provider: { type: 'string', value: 'P', help: 'auto, kernel or library (default: auto)' },
+  driver: { type: 'string', value: 'NAME', help: 'the exact name of a kernel driver, instead of --name' },
+  engine: { type: 'string', value: 'E', help: 'auto, sync, lanes or aio (default: auto)' },
+};
+
+export const keyOptions: Record<string, OptionHelp> = {
+  key: { type: 'string', value: 'HEX', help: 'the key; other users can see it in the process list' },
+  'key-file': { type: 'string', value: 'FILE', help: 'a file that holds the key as raw bytes' },
+};
+
+export function stringOption(invocation: Invocation, name: string): string | undefined {
+  return invocation.values[name] as string | undefined;
+}
+
+/** What to open: the driver, else the name. @throws CliError without either and without a fallback */
+export function algName(invocation: Invocation, command: string, fallback?: string): string {
+  const name = stringOption(invocation, 'driver') ?? stringOption(invocation, 'name') ?? fallback;
+  if (name === undefined) throw new CliError(`--name is missing; see 'dmalg ${command} --help'`);
+  return name;
+}
+
+/** Provider and engine, as options of the API. A driver is the kernel's. @throws CliError */
+export function runOptions(invocation: Invocation): {
+  provider: ProviderName | 'auto';
+  engine: EngineName | 'auto';
+} {
+  const driver = stringOption(invocation, 'driver') !== undefined;
+  const provider = oneOf(invocation, 'provider', ['auto', 'kernel', 'library'] as const);
+  if (driver && provider === 'library')
+    throw new CliError('--driver: the library has no drivers; leave --provider out');
+  return {
+    provider: driver ? 'kernel' : provider,
+    engine: oneOf(invocation, 'engine', ['auto', 'sync', 'lanes', 'aio'] as const),
+  };
+}
+
+function oneOf<T extends string>(invocation: Invocation, name: string, words: readonly [T, ...T[]]): T {
+  const given = stringOption(invocation, name) ?? words[0];
+  const found = words.find((word) => word === given);
+  if (found === undefined) throw new CliError(`--${name}: expected ${words.join(', ')}, got '${given}'`);
+  return found;
+}
+
+/** Bytes of an option given in hex. @throws CliError, which does not repeat the value: it may be a key */
+export function hexOption(invocation: Invocation, name: string): Buffer | undefined {
+  const text = stringOption(invocation, name);
+  if (text === undefined) return undefined;
+  if (!/^([0-9a-f]{2})*$/i.test(text))
+    throw new CliError(`--${name}: expected an even number of hex digits, got ${text.length} characters`);
+  return Buffer.from(text, 'hex');
+}
+
+/** The key from --key or --key-file. @throws CliError, or the file's error */
+export function keyOption(invocation: Invocation): { key?: Buffer } {
+  const file = stringOption(invocation, 'key-file');
+  const key = hexOption(invocation, 'key');
+  if (file !== undefined && key) throw new CliError('--key and --key-file: expected one of them, got both');
+  const bytes = file === undefined ? key : readFileSync(file);
+  return bytes ? { key: bytes } : {};
+}

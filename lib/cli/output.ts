@@ -1,0 +1,41 @@
+import { createWriteStream, rmSync } from 'node:fs';
+import { chmod, realpath, rename, stat } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import type { Transform, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/**
+ * Writes all of `source`, through `cipher` if there is one, to a file, or to stdout for '-'. The file has its final name only when it is complete: until then
+ * it is a hidden one beside it, which an error or a signal removes. What is no regular file (a device, a pipe) is written
+ * as it is. @throws the error of the source or of the file
+ */
+export async function writeOutput(path: string, source: Source, cipher?: Transform): Promise<void> {
+  const write = (to: Writable, end = true) =>
+    cipher ? pipeline(source, cipher, to, { end }) : pipeline(source, to, { end });
+  if (path === '-') return write(process.stdout, false);
+  const existing = await stat(path).catch(() => undefined);
+  if (existing && !existing.isFile()) return write(createWriteStream(path));
+  const target = existing ? await realpath(path) : path;
+  const partial = join(dirname(target), `.${basename(target)}.${process.pid}.part`);
+  const remove = () => rmSync(partial, { force: true });
+  const stop = (signal: NodeJS.Signals) => {
+    remove();
+    process.exit(128 + constants.signals[signal]);
+  };
+  for (const signal of stopSignals) process.on(signal, stop);
+  try {
+    await write(createWriteStream(partial, { flags: 'wx' }));
+    if (existing) await chmod(partial, existing.mode);
+    await rename(partial, target);
+  } catch (error) {
+    remove();
+    throw error;
+  } finally {
+    for (const signal of stopSignals) process.off(signal, stop);
+  }
+}
+
+const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];

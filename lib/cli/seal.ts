@@ -1,0 +1,67 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Cipher } from '../alg/cipher.js';
+import type { Direction } from '../alg/iv.js';
+import { encrypt as seal, decrypt as unseal } from '../alg/promises.js';
+import { algName, algOptions, hexOption, keyOption, keyOptions, runOptions } from './alg-options.js';
+import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { writeOutput } from './output.js';
+import { Progress } from './progress.js';
+
+async function run(direction: Direction, invocation: Invocation): Promise<number> {
+  const { values, positionals } = invocation;
+  const [input = '-', output = '-', ...more] = positionals;
+  if (more.length) throw new CliError(`expected IN and OUT, got ${positionals.length} files`);
+  const name = algName(invocation, direction);
+  const authSize =
+    values['auth-size'] === undefined ? {} : { authTagLength: integerOption(invocation, 'auth-size', 16) };
+  const options = { ...runOptions(invocation), ...authSize };
+  const { key } = keyOption(invocation);
+  const iv = hexOption(invocation, 'iv') ?? null;
+  const aad = hexOption(invocation, 'aad');
+  const autoPadding = values['no-padding'] !== true;
+
+  const cipher = new Cipher(direction, name, key ?? null, iv, options);
+  const size = input === '-' ? undefined : (await stat(input)).size;
+  const progress = new Progress(size, values.quiet === true);
+  const source = progress.count(input === '-' ? process.stdin : createReadStream(input));
+  try {
+    if (cipher.maxRequest() === Number.MAX_SAFE_INTEGER && !aad) {
+      cipher.setAutoPadding(autoPadding);
+      await writeOutput(output, source, cipher);
+    } else {
+      const sealOptions = { ...options, iv, autoPadding, ...(key && { key }), ...(aad && { aad }) };
+      await writeOutput(output, [await (direction === 'encrypt' ? seal : unseal)(name, sealOptions, source)]);
+    }
+  } finally {
+    cipher.destroy();
+    progress.end();
+  }
+  return Exit.done;
+}
+
+function command(direction: Direction, summary: string): Command {
+  return {
+    name: direction,
+    usage: "--name 'ALG' (--key HEX | --key-file FILE) [--iv HEX] [options] [IN [OUT]]",
+    summary,
+    details: [
+      'IN and OUT are files; -, which is also the default, is stdin and stdout. OUT appears when it is complete.',
+      'cbc and ecb pad as PKCS#7 says, like openssl enc. An authenticated cipher (gcm(aes), ccm(aes),',
+      'rfc7539(chacha20,poly1305)) has its tag as the last bytes of the encrypted file: ciphertext, then --auth-size bytes of tag. These and',
+      'xts take a file whole in one request, and refuse one that is longer.',
+    ].join('\n'),
+    options: {
+      ...algOptions,
+      ...keyOptions,
+      iv: { type: 'string', value: 'HEX', help: 'the initialisation vector, or nonce' },
+      aad: { type: 'string', value: 'HEX', help: 'associated data of an authenticated cipher' },
+      'auth-size': { type: 'string', value: 'BYTES', help: "bytes of an authenticated cipher's tag (default: 16)" },
+      'no-padding': { type: 'boolean', help: 'no padding; the length must then be a multiple of the block' },
+    },
+    run: (invocation) => run(direction, invocation),
+  };
+}
+
+export const encrypt = command('encrypt', 'Encrypts a file or stdin.');
+export const decrypt = command('decrypt', 'Decrypts a file or stdin; exit status 2 when it is not authentic.');
