@@ -26,8 +26,8 @@ export const libraryKind = {
   chacha20poly1305: 6,
   random: 7,
 } as const;
-/** Flags of a unit: the direction, and whether its data was staged before. */
-export const unitFlag = { decrypt: 0, encrypt: 1, staged: 2 } as const;
+/** Flags of a unit: the direction, and what of it is in the op already (its data, or its IV too). */
+export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4 } as const;
 
 /**
  * The native functions. Each returns a number >= 0, a handle, or -errno. They check only what could corrupt memory;

@@ -11,3 +11,5 @@ export * as promises from './alg/promises.js';
 export { type RandomOptions, randomBytes } from './alg/random.js';
 export { Request } from './alg/request.js';
 export { Tfm, type TfmInfo, type TfmOptions } from './alg/tfm.js';
+export { ChainError } from './queue/chain-error.js';
+export { type ChainDone, type ChainMode, IvChain, type IvChainOptions } from './queue/iv-chain.js';

@@ -186,14 +186,16 @@ Napi::Value op_final(const Napi::CallbackInfo& info) {
   return number(info.Env(), error ? error : op->final(dst.data, dst.size));
 }
 
-// Flags of a unit, shared with lib/binding.ts: bit 0 encrypt, bit 1 staged.
-constexpr uint32_t flag_encrypt = 1, flag_staged = 2;
+// Flags of a unit, shared with lib/binding.ts: bit 0 encrypt, bits 1 and 2 what is staged.
+constexpr uint32_t flag_encrypt = 1;
+constexpr uint32_t staged_shift = 1;
 
 // The arguments (flags, iv|null, assoc, src, dst) of a unit. False when a buffer is missing.
-bool unit_of(napi_env env, const napi_value* args, Unit* unit, uint32_t* flags) {
-  *flags = u32(env, args[0]);
+bool unit_of(napi_env env, const napi_value* args, Unit* unit) {
+  uint32_t flags = u32(env, args[0]);
   Bytes iv = bytes_of(env, args[1]), src = bytes_of(env, args[3]), dst = bytes_of(env, args[4]);
-  unit->direction = *flags & flag_encrypt ? Direction::encrypt : Direction::decrypt;
+  unit->direction = flags & flag_encrypt ? Direction::encrypt : Direction::decrypt;
+  unit->staged = static_cast<Staged>((flags >> staged_shift) & 3);
   unit->iv = iv.data;
   unit->iv_size = iv.size;
   unit->assoc_size = u32(env, args[2]);
@@ -212,24 +214,24 @@ napi_value op_run(napi_env env, napi_callback_info info) {
   long error;
   Op* op = op_of(env, args[0], &error);
   Unit unit;
-  uint32_t flags;
-  if (op && !unit_of(env, args + 1, &unit, &flags)) error = -EINVAL;
-  if (!error) error = flags & flag_staged ? op->run_staged(unit) : op->run(unit);
+  if (op && !unit_of(env, args + 1, &unit)) error = -EINVAL;
+  if (!error) error = op->run(unit);
   napi_value result;
   napi_create_int64(env, error, &result);
   return result;
 }
 
-// (op, flags, iv, assoc, src, dst): the data into the op, ahead of its IV
+// (op, flags, iv, assoc, src, dst): the data into the op, ahead of its IV. The hazard experiment alone (Staged::all)
+// does this to an op whose last request is still in flight.
 Napi::Value op_stage(const Napi::CallbackInfo& info) {
   napi_value args[6];
   for (size_t i = 0; i < 6; i++) args[i] = info[i];
-  long error;
-  Op* op = op_of(info.Env(), args[0], &error);
+  auto* op = handle_slot<Op>(info.Env(), args[0]);
+  if (!op || !*op) return number(info.Env(), -EBADF);
   Unit unit;
-  uint32_t flags;
-  if (op && !unit_of(info.Env(), args + 1, &unit, &flags)) error = -EINVAL;
-  return number(info.Env(), error ? error : op->stage(unit));
+  if (!unit_of(info.Env(), args + 1, &unit)) return number(info.Env(), -EINVAL);
+  if ((*op)->in_use && unit.staged != Staged::all) return number(info.Env(), -EBUSY);
+  return number(info.Env(), (*op)->stage(unit));
 }
 
 // (lanes, callback, ring) -> engine
@@ -272,13 +274,11 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
   auto* op = handle_slot<Op>(env, args[2]);
   if (!error) error = !op || !*op ? -EBADF : (*op)->in_use ? -EBUSY : 0;
   auto job = std::make_unique<Job>();
-  uint32_t flags;
-  if (!error && !unit_of(env, args + 3, &job->first, &flags)) error = -EINVAL;
+  if (!error && !unit_of(env, args + 3, &job->first)) error = -EINVAL;
   if (!error) {
     job->id = u32(env, args[1]);
     job->op = *op;
     job->op->in_use = true;
-    job->staged = flags & flag_staged;
     error = (*engine)->target->submit(std::move(job));
   }
   napi_value result;

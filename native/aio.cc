@@ -50,7 +50,7 @@ bool Aio::prepare(Slot* slot) {
   long error = slot->op ? 0 : job->tfm->take_op(&slot->op);
   auto* op = static_cast<KernelOp*>(slot->op.get());
   Unit unit = job->unit(slot->index);
-  if (!error) error = op->build(unit, job->staged);
+  if (!error) error = op->build(unit);
   if (error) {
     slot->op.reset();
     finish_unit(job, slot->index, error, false);

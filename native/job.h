@@ -14,7 +14,6 @@ struct Job {
   uint32_t id = 0;
   std::shared_ptr<Tfm> tfm;  // of a batch: ops are borrowed from it
   std::shared_ptr<Op> op;    // of a request
-  bool staged = false;
   Unit first;
   size_t count = 1;
   size_t src_stride = 0;
@@ -35,7 +34,7 @@ struct Job {
     if (unit.iv) unit.iv += index * unit.iv_size;
     return unit;
   }
-  long run(Op* with, size_t index) const { return staged ? with->run_staged(unit(index)) : with->run(unit(index)); }
+  long run(Op* with, size_t index) const { return with->run(unit(index)); }
   // Notes the outcome of a unit. True when it was the last.
   bool finish(size_t index, long result) {
     if (status) status[index] = static_cast<int32_t>(result);

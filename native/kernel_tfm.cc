@@ -181,17 +181,19 @@ long KernelOp::receive(uint8_t* dst, size_t size) {
   return got < 0 ? -errno : got;
 }
 
-long KernelOp::build(const Unit& unit, bool staged) {
+long KernelOp::build(const Unit& unit) {
+  if (unit.staged == Staged::all) return 0;
+  bool staged = unit.staged == Staged::data;
   long error = staged ? 0 : refresh();
   if (!error && !staged) error = ensure_budget(std::max(unit.src_size, unit.dst_size));
   if (error) return error;
   long sent = send(unit, true, unit.src, staged ? 0 : unit.src_size, 0);
-  if (sent < 0) stale_ = true;
+  note_result(sent);
   return std::min(sent, 0L);
 }
 
 long KernelOp::run_whole(const Unit& unit) {
-  long error = build(unit, false);
+  long error = build(unit);
   if (error) return error;
   long result = receive(unit.dst, unit.dst_size);
   note_result(result);
@@ -236,6 +238,7 @@ long KernelOp::run(const Unit& unit) {
     case Type::skcipher:
       // Above the socket's largest budget the IV is carried from piece to piece: lib/alg lets requests of that size
       // through only for ciphers that carry it.
+      if (unit.staged != Staged::nothing) return run_whole(unit);
       return ensure_budget(unit.src_size) == 0 ? run_whole(unit) : run_in_chunks(unit);
   }
   return -EINVAL;
@@ -263,17 +266,10 @@ long KernelOp::clone(std::shared_ptr<Op>* copy) {
 }
 
 long KernelOp::stage(const Unit& unit) {
+  bool all = unit.staged == Staged::all;
   long error = refresh();
   if (!error) error = ensure_budget(std::max(unit.src_size, unit.dst_size));
-  if (!error) error = std::min(send(unit, unit.iv != nullptr, unit.src, unit.src_size, unit.iv ? 0 : MSG_MORE), 0L);
+  if (!error) error = std::min(send(unit, all, unit.src, unit.src_size, all ? 0 : MSG_MORE), 0L);
   note_result(error);
   return error;
-}
-
-long KernelOp::run_staged(const Unit& unit) {
-  long error = build(unit, true);
-  if (error) return error;
-  long result = receive(unit.dst, unit.dst_size);
-  note_result(result);
-  return result;
 }

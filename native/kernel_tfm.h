@@ -34,13 +34,12 @@ class KernelOp : public Op {
   long final(uint8_t* dst, size_t size) override;
   long clone(std::shared_ptr<Op>* copy) override;
   long stage(const Unit& unit) override;
-  long run_staged(const Unit& unit) override;
   long reset() override;
   long max_request() override;
 
   int fd() const { return fd_; }
-  // Sends all that a read of the unit's result needs. `staged`: its data is in the socket already. 0 or -errno.
-  long build(const Unit& unit, bool staged);
+  // Sends what a read of the unit's result needs and is not in the socket yet. Returns 0 or -errno.
+  long build(const Unit& unit);
   // To be called with the outcome of a read done elsewhere (AIO): an error leaves data behind in the socket.
   void note_result(long result) {
     if (result < 0) stale_ = true;

@@ -29,7 +29,6 @@ class LibraryOp : public Op {
   long final(uint8_t*, size_t) override { return -EOPNOTSUPP; }
   long clone(std::shared_ptr<Op>*) override { return -EOPNOTSUPP; }
   long stage(const Unit&) override { return 0; }
-  long run_staged(const Unit& unit) override { return run(unit); }
   long reset() override { return 0; }
   long max_request() override { return unlimited; }
 

@@ -10,9 +10,14 @@
 enum class Type : uint32_t { hash = 0, skcipher = 1, aead = 2, rng = 3 };
 enum class Direction : uint32_t { decrypt = 0, encrypt = 1 };  // ALG_OP_DECRYPT, ALG_OP_ENCRYPT
 
+// What of a unit is in the op already: nothing; its data ("staged"); or its IV too, so that only the read is left,
+// which is the hazard experiment's. The numbers are shared with lib/binding.ts.
+enum class Staged : uint32_t { nothing = 0, data = 1, all = 2 };
+
 // One unit of work: everything one cipher, hash or rng call takes. A null iv continues with the op's own.
 struct Unit {
   Direction direction = Direction::encrypt;
+  Staged staged = Staged::nothing;
   const uint8_t* iv = nullptr;
   size_t iv_size = 0;
   size_t assoc_size = 0;
@@ -35,10 +40,8 @@ class Op {
   virtual long final(uint8_t* dst, size_t size) = 0;
   // Copies the state of a message half hashed (hash only). Returns 0 or -errno.
   virtual long clone(std::shared_ptr<Op>* copy) = 0;
-  // Copies a unit's data in ahead of its IV ("staged"). With an iv, sets that too: only the hazard experiment does.
+  // Copies a unit's data in ahead of its IV; with Staged::all the IV goes in too. Returns 0 or -errno.
   virtual long stage(const Unit& unit) = 0;
-  // Runs the unit staged before, with the IV now known. Returns as run() does.
-  virtual long run_staged(const Unit& unit) = 0;
   // Forgets everything queued: as new.
   virtual long reset() = 0;
   // The largest unit, in bytes of input, and of output, that can go through whole. Returns it or -errno.

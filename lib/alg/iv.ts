@@ -5,6 +5,8 @@ export type Direction = 'encrypt' | 'decrypt';
  * How a cipher's IV goes on from one request to the next of the same stream: what the kernel's modes leave in req->iv.
  */
 export interface IvRule {
+  /** Bytes that every request of a stream but the last must be a multiple of, for an IV of this size. */
+  granularity(ivSize: number): number;
   /** Whether the next IV is known before the request has run. */
   known(direction: Direction): boolean;
   /** Writes the next IV into `next` (may be the same bytes as `iv`). Needs `dst` only where not `known`. */
@@ -13,6 +15,7 @@ export interface IvRule {
 
 /** The last ciphertext block: crypto/cbc.c, crypto/cfb.c. */
 const lastBlock: IvRule = {
+  granularity: (ivSize) => ivSize,
   known: (direction) => direction === 'decrypt',
   advance(direction, _iv, src, dst, next) {
     const ciphertext = direction === 'encrypt' ? dst : src;
@@ -22,6 +25,7 @@ const lastBlock: IvRule = {
 
 /** A big-endian counter as wide as the IV, one step a block: crypto/ctr.c, crypto_inc. */
 const counter: IvRule = {
+  granularity: (ivSize) => ivSize,
   known: () => true,
   advance(_direction, iv, src, _dst, next) {
     let carry = Math.ceil(src.length / iv.length);
@@ -35,6 +39,7 @@ const counter: IvRule = {
 
 /** A little-endian 32-bit block counter in front of the nonce: lib/crypto/chacha.c; 64-byte blocks. */
 const chacha: IvRule = {
+  granularity: () => 64,
   known: () => true,
   advance(_direction, iv, src, _dst, next) {
     next.set(iv);

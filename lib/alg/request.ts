@@ -22,9 +22,12 @@ export class Request implements Work {
   #src: Uint8Array = noBytes;
   #dst: Uint8Array = noBytes;
   #assocLength = 0;
-  #staged = false;
+  #laidOut = false;
+  #staged = 0;
   #busy = false;
   #closed = false;
+  #isTwin = false;
+  #done: Done | undefined;
   #op: OpHandle | undefined;
   #generation = -1;
   #idle: (() => void)[] = [];
@@ -63,6 +66,7 @@ export class Request implements Work {
     if (value === this.#src) return;
     checkBytes('src', value);
     this.#src = value;
+    this.#laidOut = false;
   }
   get dst(): Uint8Array {
     return this.#dst;
@@ -71,6 +75,7 @@ export class Request implements Work {
     if (value === this.#dst) return;
     checkBytes('dst', value);
     this.#dst = value;
+    this.#laidOut = false;
   }
   /** Bytes of associated data in front of src, for an AEAD. */
   get assocLength(): number {
@@ -118,31 +123,49 @@ export class Request implements Work {
       return 'done';
     }
     this.#busy = true;
-    const answer = this.tfm.engine.submit(this, (result, asynchronous) => {
-      this.#settle();
-      done(result, asynchronous);
-    });
+    this.#done = done;
+    const answer = this.tfm.engine.submit(this, this.#ended);
     if (answer === 'done') this.#settle();
     return answer;
   }
 
   /**
    * Copies src into the op ahead of the IV, which the next run then brings. Kernel: sendmsg with MSG_MORE.
-   * With `withIv`, for the hazard experiment only, the IV goes in now as well, whatever else uses the op.
    * @throws AlgError, RangeError
    */
-  stage(withIv = false): void {
+  stage(): void {
+    this.#stage(unitFlag.stagedData);
+  }
+
+  /**
+   * For the hazard experiment only: copies src and the IV into the op, although the twin's request is in flight there.
+   * @throws AlgError, RangeError
+   */
+  stageAmidTwin(): void {
+    this.#stage(unitFlag.stagedAll);
+  }
+
+  /** For the hazard experiment only: a second request on the same op socket, which is wrong by construction. */
+  twin(): Request {
+    const twin = this.tfm.request();
+    binding().op_close(twin.#op!);
+    twin.#op = this.#op;
+    twin.#isTwin = true;
+    return twin;
+  }
+
+  #stage(staged: number): void {
     this.#prepare();
     this.checkWhole();
-    const iv = withIv ? this.#iv : null;
-    const result = binding().op_stage(this.#op!, this.#flags(), iv, this.#assocLength, this.#src, this.#dst);
+    const flags = this.#flags() | staged;
+    const result = binding().op_stage(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst);
     if (result < 0) throw this.error(result, 'sendmsg');
-    this.#staged = true;
+    this.#staged = staged;
   }
 
   /** Throws away whatever the op holds: half a message, staged data. @throws AlgError */
   reset(): void {
-    this.#staged = false;
+    this.#staged = 0;
     if (this.#generation !== this.tfm.generation) return;
     const result = binding().op_reset(this.#op!);
     if (result < 0) throw this.error(result, 'accept');
@@ -158,8 +181,7 @@ export class Request implements Work {
     if (this.#closed) return;
     this.#closed = true;
     this.tfm.forget(this);
-    if (this.#op) binding().op_close(this.#op);
-    this.#op = undefined;
+    if (!this.#busy) this.#closeOp();
   }
   [Symbol.dispose](): void {
     this.close();
@@ -219,8 +241,21 @@ export class Request implements Work {
     if (size > max) throw wrongSize('src', `at most ${max} bytes for ${this.tfm.name}, whole in one request`, size);
   }
 
+  readonly #ended: Done = (result, asynchronous) => {
+    const done = this.#done!;
+    this.#settle();
+    done(result, asynchronous);
+  };
+
+  #closeOp(): void {
+    if (this.#op && !this.#isTwin) binding().op_close(this.#op);
+    this.#op = undefined;
+  }
+
   #settle(): void {
     this.#busy = false;
+    this.#done = undefined;
+    if (this.#closed) this.#closeOp();
     const waiting = this.#idle;
     if (waiting.length === 0) return;
     this.#idle = [];
@@ -236,8 +271,8 @@ export class Request implements Work {
     return this.#direction === 'encrypt' ? unitFlag.encrypt : unitFlag.decrypt;
   }
   #takeFlags(): number {
-    const flags = this.#flags() | (this.#staged ? unitFlag.staged : 0);
-    this.#staged = false;
+    const flags = this.#flags() | this.#staged;
+    this.#staged = 0;
     return flags;
   }
 
@@ -251,7 +286,7 @@ export class Request implements Work {
     const op = this.tfm.openOp();
     if (this.#op) binding().op_close(this.#op);
     this.#op = op;
-    this.#staged = false;
+    this.#staged = 0;
     this.#generation = this.tfm.generation;
   }
 
@@ -263,6 +298,7 @@ export class Request implements Work {
     if (expected !== undefined && this.#dst.length !== expected)
       throw wrongSize('dst', `${expected} bytes for a src of ${length}`, this.#dst.length);
     if (length === 0) checkAttached('src', this.#src);
+    if (!this.#laidOut) this.#checkOverlap();
     if (length > smallRequest && type !== 'hash' && !this.#divisible()) this.checkWhole();
   }
 
@@ -270,6 +306,19 @@ export class Request implements Work {
   #divisible(): boolean {
     const { type, provider, engine } = this.tfm;
     return type === 'skcipher' && provider === 'kernel' && engine.name !== 'aio' && this.tfm.carriesIv();
+  }
+
+  /** In place is fine; shifted against each other is not, as output would overwrite input not read yet. */
+  #checkOverlap(): void {
+    const src = this.#src;
+    const dst = this.#dst;
+    const apart =
+      src.buffer !== dst.buffer ||
+      src.byteOffset === dst.byteOffset ||
+      src.byteOffset >= dst.byteOffset + dst.length ||
+      dst.byteOffset >= src.byteOffset + src.length;
+    if (!apart) throw new RangeError('dst: expected the bytes of src or others, got some that overlap src');
+    this.#laidOut = true;
   }
 
   /** Bytes that dst must have, or undefined where only the kernel knows. @throws RangeError */
