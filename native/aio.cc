@@ -57,6 +57,7 @@ bool Aio::prepare(Slot* slot) {
     wake();
     return false;
   }
+  slot->fresh = true;
   slot->inside = false;
   slot->iocb = {};
   slot->iocb.aio_data = reinterpret_cast<uintptr_t>(slot);
@@ -102,10 +103,13 @@ void Aio::submit_prepared() {
     free_.push_back(slot);
     wake();
   }
-  prepared_.clear();
   auto* ring = reinterpret_cast<Ring*>(context_);
-  for (unsigned at = ring->head, tail = load(&ring->tail); at != tail; at = (at + 1) % ring->count)
-    reinterpret_cast<Slot*>(ring->events[at].data)->inside = true;
+  for (unsigned at = ring->head, tail = load(&ring->tail); at != tail; at = (at + 1) % ring->count) {
+    auto* slot = reinterpret_cast<Slot*>(ring->events[at].data);
+    if (slot->fresh) slot->inside = true;
+  }
+  for (struct iocb* iocb : prepared_) reinterpret_cast<Slot*>(iocb->aio_data)->fresh = false;
+  prepared_.clear();
 }
 
 void Aio::reap() {

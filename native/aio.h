@@ -20,6 +20,7 @@ class Aio : public Completions {
     size_t index = 0;
     std::shared_ptr<Op> op;
     struct iocb iocb = {};
+    bool fresh = false;   // of the io_submit under way
     bool inside = false;  // complete before io_submit returned
   };
   struct Ring;  // the completion ring that the kernel shares with us
