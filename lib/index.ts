@@ -1,5 +1,7 @@
 export { AbortError } from './alg/abort.js';
+export { type AioProbe, type AioState, probeAio } from './alg/aio-probe.js';
 export { Batch, type BatchFields } from './alg/batch.js';
+export { type Capabilities, capabilities } from './alg/capabilities.js';
 export { type Cipher, type CipherStreamOptions, createCipheriv, createDecipheriv } from './alg/cipher.js';
 export type { CipherOptions } from './alg/cipher-message.js';
 export type { Data } from './alg/data.js';

@@ -272,9 +272,10 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
   auto* engine = handle_slot<EngineSlot>(env, args[0]);
   long error = engine && *engine && (*engine)->target ? 0 : -EBADF;
   auto* op = handle_slot<Op>(env, args[2]);
-  if (!error) error = !op || !*op ? -EBADF : (*op)->in_use ? -EBUSY : 0;
+  if (!error && (!op || !*op)) error = -EBADF;
   auto job = std::make_unique<Job>();
   if (!error && !unit_of(env, args + 3, &job->first)) error = -EINVAL;
+  if (!error && (*op)->in_use && job->first.staged != Staged::all) error = -EBUSY;
   if (!error) {
     job->id = u32(env, args[1]);
     job->op = *op;

@@ -1,7 +1,9 @@
 import { binding, libraryKind, type OpHandle, type TfmHandle, typeNumber } from '../binding.js';
+import { asynchronousDrivers } from './aio-probe.js';
 import { Batch } from './batch.js';
 import { checkBytes, checkInteger, checkWord, noBytes, wrongType } from './bytes.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
+import { chooseEngine } from './engine-choice.js';
 import { sharedEngine } from './engines.js';
 import { algError } from './error.js';
 import { type IvRule, ivRule } from './iv.js';
@@ -19,7 +21,7 @@ export interface TfmOptions {
   authSize?: number;
   /** Whose crypto: 'kernel' (AF_ALG), 'library' (libcrypto), 'auto' picks. Default 'auto'. */
   provider?: ProviderName | 'auto';
-  /** What runs asynchronous requests: a name, or an engine of the caller's. 'auto' is the lanes. */
+  /** What runs asynchronous requests: a name, or an engine of the caller's. 'auto': see Tfm.engine. Default 'auto'. */
   engine?: EngineName | 'auto' | Engine;
 }
 
@@ -52,7 +54,8 @@ export class Tfm {
   readonly name: string;
   readonly provider: ProviderName;
   readonly info: TfmInfo;
-  readonly engine: Engine;
+  /** What runs this tfm's asynchronous requests. With 'auto', lanes, until AIO is proved to be better. */
+  engine: Engine;
   /** Grows with each change of key or tag size: requests then reopen their op. */
   generation = 0;
   #handle: TfmHandle | undefined;
@@ -92,6 +95,7 @@ export class Tfm {
     this.#open({ key: options.key, keySerial: options.keySerial, authSize: options.authSize });
     this.info = this.#describe();
     this.engine = typeof engine !== 'string' ? engine : sharedEngine(engine === 'auto' ? 'lanes' : engine);
+    if (engine === 'auto') this.#chooseEngine();
   }
 
   get closed(): boolean {
@@ -193,6 +197,18 @@ export class Tfm {
     this.#handle = fresh;
     this.#authSize = sealed.authSize;
     this.generation++;
+  }
+
+  // Where the driver is asynchronous, AIO takes over from the lanes as soon as a probe has proved it.
+  #chooseEngine(): void {
+    if (this.provider !== 'kernel' || (this.type !== 'skcipher' && this.type !== 'aead')) return;
+    if (!asynchronousDrivers(readProcCrypto(), this.type).some(({ driver }) => driver === this.info.driver)) return;
+    chooseEngine(this.type, this.name, this.provider).then(
+      ({ name }) => {
+        this.engine = sharedEngine(name);
+      },
+      () => {}, // not proved: the lanes stay
+    );
   }
 
   #openKernel(): TfmHandle {

@@ -1,0 +1,60 @@
+# dmalg: the front door. `make help` lists what it does.
+
+NODE_PREFIX := $(shell node -p "require('node:path').resolve(process.execPath, '../..')")
+# Node's own headers where they came with it; otherwise node-gyp fetches them.
+NODEDIR := $(if $(wildcard $(NODE_PREFIX)/include/node/node_api.h),--nodedir=$(NODE_PREFIX))
+# nodedir is node-gyp's setting; npm complains of it where it is set for both.
+NPM := npm --loglevel=error
+DMALG := node dist/lib/cli/main.js
+SOURCES := $(shell find lib test -name '*.ts' -o -name '*.json')
+NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
+
+.PHONY: help setup build run test check unit bench asan format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-8s %s\n", $$1, $$2}'
+
+setup: node_modules/.package-lock.json ## install what is missing: Debian packages (as root; otherwise says what to type), npm packages
+	@test/support/setup.sh
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@test/support/setup.sh
+	$(NPM) ci
+	@touch $@
+
+build: build/Release/dmalg.node dist/.built ## compile the addon and the TypeScript
+
+build/Release/dmalg.node: $(NATIVE) node_modules/.package-lock.json
+	npx node-gyp rebuild $(NODEDIR) --loglevel=error
+	@touch $@
+
+dist/.built: $(SOURCES) tsconfig.json node_modules/.package-lock.json
+	npx tsc -p .
+	@touch $@
+
+run: setup build ## print the table of `dmalg compare iv`, measured in the test kernel
+	$(DMALG) compare iv --in-lab
+
+test: setup build ## every test: on this host, and in the test kernels
+	node dist/test/run.js
+
+check: build unit ## types, lint, format, unit tests
+	npx biome check lib test package.json tsconfig.json biome.json
+	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
+
+unit: build
+	npx mocha 'dist/test/unit/**/*.test.js'
+
+bench: setup build ## the figures of test/bench/RESULTS.md, in the test kernel
+	$(CC) -O2 -o build/syscall-loop test/bench/syscall-loop.c
+	$(DMALG) lab --kernel aio -- node dist/test/bench/alg.js
+
+asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
+	test/support/asan.sh $(NODEDIR)
+
+format: ## put all code into the one format
+	npx biome check --write lib test package.json tsconfig.json biome.json
+	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
+
+clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
+	rm -rf build build-asan dist

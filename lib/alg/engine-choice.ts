@@ -1,0 +1,27 @@
+import { asynchronousDrivers, probeAio } from './aio-probe.js';
+import type { EngineName } from './engine.js';
+import { type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
+import type { ProviderName } from './provider.js';
+
+export interface EngineChoice {
+  name: EngineName;
+  /** In a sentence. */
+  why: string;
+}
+
+/**
+ * The engine for asynchronous requests of an algorithm: AIO where its driver is asynchronous by itself and the probe saw
+ * the kernel complete such requests asynchronously; worker lanes everywhere else.
+ */
+export async function chooseEngine(type: AlgType, name: string, provider: ProviderName): Promise<EngineChoice> {
+  if (provider === 'library') return { name: 'lanes', why: 'libcrypto has no AIO' };
+  if (type === 'hash' || type === 'rng') return { name: 'lanes', why: `the kernel has no AIO for type ${type}` };
+  const list = readProcCrypto();
+  const driver = findAlgorithm(list, type, name)?.driver;
+  if (!asynchronousDrivers(list, type).some((each) => each.driver === driver))
+    return { name: 'lanes', why: `the driver ${driver ?? name} computes in the caller's context` };
+  const { state } = await probeAio(type);
+  if (state === 'asynchronous' || state === 'one-per-socket')
+    return { name: 'aio', why: `the driver ${driver} is asynchronous, and so is this kernel's AIO` };
+  return { name: 'lanes', why: `this kernel's AIO for ${type} is ${state}` };
+}

@@ -1,0 +1,89 @@
+/**
+ * The whole suite: the host's tests here, the kernel's tests in the lab on each of its kernels. Each part is one mocha
+ * process; the last line sums them all. A part in which nothing passed has failed, however it ended.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Part {
+  name: string;
+  /** Folders of dist/test. */
+  folders: string[];
+  /** The lab's kernel, for what needs AF_ALG. */
+  kernel?: string;
+}
+
+const parts: Part[] = [
+  { name: 'unit', folders: ['unit'] },
+  { name: 'vectors, library', folders: ['vectors'] },
+  { name: 'cli', folders: ['cli'] },
+  { name: 'kernel aio', folders: ['kernel'], kernel: 'aio' },
+  { name: 'kernel current', folders: ['kernel'], kernel: 'current' },
+  { name: 'vectors, kernel current', folders: ['vectors'], kernel: 'current' },
+];
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const results = mkdtempSync(join(tmpdir(), 'dmalg-test-'));
+
+function run(part: Part, index: number): Counts {
+  const output = join(results, `${index}`);
+  mkdirSync(output);
+  const countsFile = join(output, 'counts.json');
+  const mocha = [
+    'node_modules/mocha/bin/mocha.js',
+    '--expose-gc',
+    '--reporter',
+    'dist/test/support/counting-reporter.js',
+  ];
+  const files = part.folders.map((folder) => `dist/test/${folder}/**/*.test.js`);
+  const lab = part.kernel
+    ? ['dist/lib/cli/main.js', 'lab', '--kernel', part.kernel, '--output', output, '--', 'node']
+    : [];
+  const provider = part.kernel ? 'kernel' : 'library';
+  process.stdout.write(`\n== ${part.name}\n`);
+  const started = Date.now();
+  const { status } = spawnSync(process.execPath, [...lab, ...mocha, ...files], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, DMALG_TEST_COUNTS: countsFile, DMALG_TEST_PROVIDER: provider },
+  });
+  const counts = read(countsFile);
+  // A crash, a lab that did not start, or a fault in the kernel's log is a failure of its own.
+  if (status !== 0 && counts.failed === 0) counts.failed = 1;
+  if (counts.passed === 0 && counts.failed === 0) {
+    process.stdout.write(`${part.name}: nothing ran\n`);
+    counts.failed = 1;
+  }
+  const seconds = Math.round((Date.now() - started) / 1000);
+  process.stdout.write(`${part.name}: ${line(counts)}, exit ${status}, ${seconds} s\n`);
+  return counts;
+}
+
+function read(file: string): Counts {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Counts;
+  } catch {
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+}
+
+const line = ({ passed, failed, skipped }: Counts) => `${passed} passed, ${failed} failed, ${skipped} skipped`;
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+for (const counts of parts.map(run)) {
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+}
+rmSync(results, { recursive: true, force: true });
+process.stdout.write(`\n${line(total)}\n`);
+process.exitCode = total.failed === 0 ? 0 : 1;
