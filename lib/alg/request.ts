@@ -221,12 +221,12 @@ export class Request implements Work {
   execute(): number {
     if (this.#isEmpty()) return 0;
     const flags = this.#takeFlags();
-    return binding().op_run(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst);
+    return binding().op_run(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#room());
   }
   /** For engines. */
   dispatch(engine: EngineHandle, id: number): number {
     const flags = this.#takeFlags();
-    return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst);
+    return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#room());
   }
 
   /** The error of a result < 0. */
@@ -265,6 +265,14 @@ export class Request implements Work {
   /** A cipher request of no bytes is never sent: there are devices that break on it. */
   #isEmpty(): boolean {
     return this.#src.length === 0 && this.tfm.type === 'skcipher';
+  }
+
+  /**
+   * Where the result goes. An AEAD's that has no bytes (a tag over nothing) has room for one all the same: the kernel does
+   * not run a read of no bytes (algif_aead.c:aead_recvmsg, net/socket.c:sock_read_iter), and so would not check the tag.
+   */
+  #room(): Uint8Array {
+    return this.#dst.length === 0 && this.tfm.type === 'aead' ? spare : this.#dst;
   }
 
   #flags(): number {
@@ -335,5 +343,7 @@ export class Request implements Work {
 
 /** No socket's budget is below this, so only longer requests have to be looked at. */
 const smallRequest = 128 * 1024;
+/** Nothing is ever written to it. */
+const spare = new Uint8Array(1);
 const EBADF = 9;
 const EBUSY = 16;
