@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { wrongType } from './bytes.js';
 
 /** What an aborted operation rejects with, as Node's own APIs do: `cause` is the signal's reason. */
@@ -34,8 +35,9 @@ export async function* abortable<T>(
       yield next.value;
     }
   } finally {
-    // Not awaited: a source that is stuck would never answer.
-    if (!ended) iterator.return?.().catch(() => {});
+    // A source that is stuck does not answer to return(), so that is not awaited, and a stream is ended otherwise.
+    if (!ended && source instanceof Readable) source.destroy();
+    else if (!ended) iterator.return?.().catch(() => {});
   }
 }
 

@@ -8,7 +8,6 @@ import { KeystreamPass } from './keystream-pass.js';
 import { libraryAlgorithm } from './library.js';
 import { kernelIv } from './nonce.js';
 import type { Pass, PassFields } from './pass.js';
-import { findAlgorithm, readProcCrypto } from './proc-crypto.js';
 import type { Steps } from './steps.js';
 import { Tfm, type TfmOptions } from './tfm.js';
 import { WholePass } from './whole-pass.js';
@@ -171,7 +170,7 @@ export class CipherMessage {
   }
 }
 
-/** Opens a cipher of either type: its name does not tell which. */
+/** Opens a cipher of either type: its name does not tell which, and the kernel knows by trying only. */
 function openCipher(name: string, key: Uint8Array | undefined, options: CipherOptions): Tfm {
   const { authTagLength, ...rest } = options;
   if (authTagLength !== undefined) checkInteger('authTagLength', authTagLength, 1, 64);
@@ -179,9 +178,7 @@ function openCipher(name: string, key: Uint8Array | undefined, options: CipherOp
     const authSize = type === 'aead' && authTagLength !== undefined ? { authSize: authTagLength } : {};
     return new Tfm(type, name, { ...rest, ...(key && { key }), ...authSize });
   };
-  // /proc/crypto lists what has been used before, so it is a hint only; the kernel knows by trying.
-  const aead = libraryAlgorithm('aead', name) || findAlgorithm(readProcCrypto(), 'aead', name);
-  const tfm = aead ? open('aead') : openEither(open);
+  const tfm = libraryAlgorithm('aead', name) ? open('aead') : openEither(open);
   if (tfm.type === 'skcipher' && authTagLength !== undefined) {
     tfm.close();
     throw new TypeError(`authTagLength: expected none for ${name}, which is no AEAD, got ${authTagLength}`);

@@ -12,7 +12,7 @@ const provider = (process.env.DMALG_TEST_PROVIDER ?? 'library') as check.Provide
  * The library checks every vector. The kernel runs in an emulated machine that is 10 to 20 times slower, so there it is at
  * most so many of a file, in regular steps from the first one on.
  */
-const mostPerFile = provider === 'kernel' ? 40 : Number.POSITIVE_INFINITY;
+const mostPerFile = provider === 'kernel' ? 12 : Number.POSITIVE_INFINITY;
 
 let checked = 0;
 let folder = '';

@@ -1,0 +1,3 @@
+import { randomSuite } from '../suites/random-suite.js';
+
+randomSuite('kernel');

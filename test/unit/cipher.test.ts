@@ -1,0 +1,3 @@
+import { cipherSuite } from '../suites/cipher-suite.js';
+
+cipherSuite('library');
