@@ -51,15 +51,20 @@ const modes: Record<string, { suffix: string; whole: boolean; iv: boolean }> = {
 
 const none = { keySizes: undefined, ivSize: 0, blockSize: 1, digestSize: 0, maxAuthSize: 0 };
 
+/** A table's own entry: names come from outside, and 'constructor' is in every object. */
+function entry<T>(table: Record<string, T>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 function hash(name: string): LibraryAlgorithm | undefined {
   const hmac = /^hmac\((.+)\)$/.exec(name)?.[1];
-  const digest = digests[hmac ?? name];
+  const digest = entry(digests, hmac ?? name);
   if (digest) {
     const [evp, digestSize, blockSize] = digest;
     const kind = hmac ? libraryKind.hmac : libraryKind.digest;
     return { ...none, kind, evpName: () => evp, digestSize, blockSize };
   }
-  const cipher = ciphers[/^cmac\((.+)\)$/.exec(name)?.[1] ?? ''];
+  const cipher = entry(ciphers, /^cmac\((.+)\)$/.exec(name)?.[1] ?? '');
   if (!cipher) return undefined;
   const { keySizes, block } = cipher;
   const evpName = (size: number) => (keySizes.includes(size) ? `${cipher.name(size)}-CBC` : undefined);
@@ -70,13 +75,13 @@ function skcipher(name: string): LibraryAlgorithm | undefined {
   if (name === 'chacha20')
     return { ...none, kind: libraryKind.cipher, evpName: () => 'ChaCha20', keySizes: [32], ivSize: 16 };
   const [, modeName = '', cipherName = ''] = /^(\w+)\((\w+)\)$/.exec(name) ?? [];
-  const cipher = ciphers[cipherName];
+  const cipher = entry(ciphers, cipherName);
   if (modeName === 'xts' && cipherName === 'aes') {
     // Two keys; libcrypto has no AES-192-XTS.
     const evpName = (size: number) => (size === 32 || size === 64 ? `AES-${size * 4}-XTS` : undefined);
     return { ...none, kind: libraryKind.cipher, evpName, keySizes: [32, 64], ivSize: 16, blockSize: 16 };
   }
-  const mode = modes[modeName];
+  const mode = entry(modes, modeName);
   if (!mode || !cipher) return undefined;
   const { keySizes, block } = cipher;
   if (cipherName === 'des3_ede' && modeName === 'ctr') return undefined;
