@@ -15,7 +15,8 @@ export function cipherSuite(provider: Provider): void {
   const iv = Buffer.alloc(16, 9);
   const nonce = Buffer.alloc(12, 9);
 
-  describe(`ciphers on the ${provider}`, () => {
+  describe(`ciphers on the ${provider}`, function () {
+    this.timeout(60_000);
     for (const cipher of knownCiphers) {
       it(`${cipher.name} gives ${cipher.node}'s bytes for any length, in every form`, async () => {
         const random = seeded(5);
@@ -296,9 +297,9 @@ export function cipherSuite(provider: Provider): void {
         'iv: expected 16 bytes for cbc(aes), got 15',
       );
       expect(() => open('ecb(aes)', key, iv)).to.throw(RangeError, /^iv: expected null for ecb\(aes\)/);
-      expect(() => open('cbc(aes)', key.subarray(1), iv)).to.throw(
+      expect(() => open('cbc(aes)', key.subarray(0, 5), iv)).to.throw(
         RangeError,
-        /^key: expected .* for cbc\(aes\), got 31/,
+        /^key: expected .* for cbc\(aes\), got 5/,
       );
       expect(() => open('gcm(aes)', key, iv)).to.throw(RangeError, 'iv: expected 12 bytes for gcm(aes), got 16');
       expect(() => open('cbc(aes)', key, iv, { authTagLength: 16 })).to.throw(

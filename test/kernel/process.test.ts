@@ -1,0 +1,3 @@
+import { processSuite } from '../suites/process-suite.js';
+
+processSuite('kernel');
