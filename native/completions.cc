@@ -85,13 +85,15 @@ void Completions::deliver() {
       triplet[2] = job->asynchronous ? 1 : 0;
     }
     // The environment may be going away, or the callback may close this object: nothing of `this` is used after that.
-    Napi::Env env = env_;
+    napi_env env = env_;
     bool more = at < finished.size();
-    callback.MakeCallback(env.Global(), {Napi::Number::New(env, static_cast<double>(filled))}, context_);
-    if (env.IsExceptionPending()) {
-      napi_value error = env.GetAndClearPendingException().Value();
+    // Raw Node-API: when a worker is being terminated, calls into JavaScript fail, and that is no error of ours.
+    napi_value receiver, count, error;
+    napi_get_global(env, &receiver);
+    napi_create_double(env, static_cast<double>(filled), &count);
+    if (napi_make_callback(env, context_, receiver, callback, 1, &count, nullptr) == napi_pending_exception &&
+        napi_get_and_clear_last_exception(env, &error) == napi_ok)
       napi_fatal_exception(env, error);
-    }
     if (!more) return;
   }
 }

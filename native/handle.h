@@ -11,9 +11,10 @@ template <typename T>
 Napi::Value make_handle(Napi::Env env, std::shared_ptr<T> target) {
   Napi::Object handle = Napi::Object::New(env);
   handle.TypeTag(&HandleKind<T>::tag);
-  napi_wrap(
-      env, handle, new std::shared_ptr<T>(std::move(target)),
-      [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<T>*>(data); }, nullptr, nullptr);
+  auto* holder = new std::shared_ptr<T>(std::move(target));
+  auto release = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<T>*>(data); };
+  // Fails only when the environment is going away.
+  if (napi_wrap(env, handle, holder, release, nullptr, nullptr) != napi_ok) delete holder;
   return handle;
 }
 

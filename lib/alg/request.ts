@@ -165,8 +165,8 @@ export class Request implements Work {
 
   /** Throws away whatever the op holds: half a message, staged data. @throws AlgError */
   reset(): void {
+    this.#checkUsable();
     this.#staged = 0;
-    if (this.#generation !== this.tfm.generation) return;
     const result = binding().op_reset(this.#op!);
     if (result < 0) throw this.error(result, 'accept');
   }

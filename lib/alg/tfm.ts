@@ -1,7 +1,7 @@
 import { binding, libraryKind, type OpHandle, type TfmHandle, typeNumber } from '../binding.js';
 import { asynchronousDrivers } from './aio-probe.js';
 import { Batch } from './batch.js';
-import { checkBytes, checkInteger, checkWord, noBytes, wrongType } from './bytes.js';
+import { checkBytes, checkInteger, checkWord, noBytes, wrongSize, wrongType } from './bytes.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
 import { chooseEngine } from './engine-choice.js';
 import { sharedEngine } from './engines.js';
@@ -76,6 +76,8 @@ export class Tfm {
     if (typeof name !== 'string') throw wrongType('name', 'a string', name);
     if (name === '' || name.includes('\0'))
       throw new TypeError('name: expected the name of an algorithm, got an empty or binary one');
+    if (Buffer.byteLength(name) > longestName)
+      throw wrongSize('name', `at most ${longestName} bytes`, Buffer.byteLength(name));
     const { provider = 'auto', engine = 'auto' } = options;
     checkWord('provider', provider, ['auto', ...providerNames]);
     if (typeof engine === 'string') checkWord('engine', engine, ['auto', ...engineNames]);
@@ -341,6 +343,8 @@ export class Tfm {
   }
 }
 
+/** CRYPTO_MAX_ALG_NAME, less the end of the string. */
+const longestName = 127;
 const EBADF = 9;
 const ENOENT = 2;
 const EINVAL = 22;

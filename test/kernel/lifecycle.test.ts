@@ -1,0 +1,3 @@
+import { lifecycleSuite } from '../suites/lifecycle-suite.js';
+
+lifecycleSuite('kernel', ['lanes', 'aio']);
