@@ -97,6 +97,6 @@ export async function buildOnce(
   } catch (error) {
     throw spaceError(error, folder);
   } finally {
-    if (temporary) rmSync(temporary, { recursive: true, force: true });
+    if (temporary) rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -7,7 +7,7 @@ export interface GuestJob {
   /** Host folder with the kernel's modules (`lib/modules/RELEASE`). */
   modules: string;
   /** Absolute folder of the writable share, if there is one. */
-  output?: string;
+  output?: string | undefined;
 }
 
 /** Which of the caller's variables the command sees. Others name things that the guest has not, such as sockets and agents. */

@@ -56,13 +56,19 @@ mount -t debugfs debug $root/sys/kernel/debug
 mount -t devtmpfs dev $root/dev
 mkdir -p $root/dev/pts $root/dev/shm
 mount -t devpts -o mode=620,ptmxmode=666 devpts $root/dev/pts
-mount -t tmpfs -o mode=1777 shm $root/dev/shm
 ln -sf /proc/self/fd $root/dev/fd
 for n in 0:stdin 1:stdout 2:stderr; do ln -sf "/proc/self/fd/${n%:*}" "$root/dev/${n#*:}"; done
-# The host's /run names daemons that do not run here (udev above all: dmsetup would wait for it).
+# What the command's folder is in is the host's, all else is empty. The host's /run names daemons that do not run here (udev above all: dmsetup would wait for it).
 case "$lab_cwd/" in
   /run/* | /var/run/*) ;;
   *) mount -t tmpfs -o mode=755 run $root/run ;;
+esac
+case "$lab_cwd/" in
+  /dev/shm/*)
+    mkdir /upper/shm /upper/shm-work
+    mount -t overlay -o lowerdir=$host/dev/shm,upperdir=/upper/shm,workdir=/upper/shm-work shm $root/dev/shm
+    ;;
+  *) mount -t tmpfs -o mode=1777 shm $root/dev/shm ;;
 esac
 release=$(uname -r)
 mkdir -p "$root/lib/modules/$release"
@@ -80,21 +86,31 @@ wait $loading
 [ "$dmalg_stdin" = 1 ] && exec 4<"$(port 3)"
 echo run >&3
 
-# Pipes, because a port can be opened once only, and programs open /dev/stdout again.
-mkfifo /out /err
-cat /out >"$(port 1)" &
-readers=$!
-cat /err >"$(port 2)" &
-readers="$readers $!"
-input=/dev/null
+# Pipes, because a port can be opened once only, and programs open /dev/stdout again. Each is opened both ways first: opening one end would
+# wait for the other, and the end of any child would break off the wait. 9 becomes the command's stdin, 6 its stdout, 7 its stderr.
+mkfifo /in /out /err
 if [ "$dmalg_stdin" = 1 ]; then
-  mkfifo /in
-  cat <&4 >/in 2>/dev/null &
-  input=/in
+  exec 5<>/in
+  exec 6>/in 9</in 5>&-
+  cat <&4 >&6 3>&- 9<&- &
+  exec 4<&- 6>&-
+else
+  exec 9</dev/null
 fi
+exec 4<>/out
+exec 5</out 6>/out 4>&-
+cat <&5 >"$(port 1)" 3>&- 6>&- 9<&- &
+readers=$!
+exec 5<&-
+exec 4<>/err
+exec 5</err 7>/err 4>&-
+cat <&5 >"$(port 2)" 3>&- 6>&- 7>&- 9<&- &
+readers="$readers $!"
+exec 5<&-
 
-setsid chroot $root /bin/sh /run/dmalg-lab.sh run <$input >/out 2>/err 3<&- 4<&-
+setsid chroot $root /usr/bin/env -i /bin/sh /run/dmalg-lab.sh run <&9 >&6 2>&7 3>&- 6>&- 7>&- 9<&-
 status=$?
+exec 6>&- 7>&- 9<&-
 
 # What the command left running would hold the pipes open.
 for process in /proc/[0-9]*; do

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { buildOnce, cacheFolder, requireSpace } from './cache.js';
 import { LabError } from './error.js';
 import { uncompressKernel } from './kernel-image.js';
-import { candidates, findOffer, type Offer, type Profile, updateLists } from './offer.js';
+import { candidates, findOffer, type Offer, type Profile, profiles, updateLists } from './offer.js';
 import { runTool, ToolError } from './run-tool.js';
 
 /** A kernel in the cache, ready to boot. */
@@ -160,4 +160,32 @@ async function obtainAfterUpdate(
       `test kernel '${profile}' could not be fetched: ${error.message}; type: apt-get update`,
     );
   }
+}
+
+/** A profile and the kernel it stands for; `reason` when there is none to be had. */
+export interface KernelRow {
+  profile: Profile;
+  package?: string;
+  version?: string;
+  cached: boolean;
+  reason?: string;
+}
+
+/** What each profile would boot now. Nothing is downloaded. @throws LabError `tools`. */
+export async function listKernels(): Promise<KernelRow[]> {
+  const folder = join(cacheFolder(), 'kernels');
+  const rows: KernelRow[] = [];
+  for (const profile of profiles) {
+    const kept = cached(folder, profile);
+    try {
+      const fixed = kept && 'packages' in candidates[profile];
+      const { package: name, version } = fixed ? kept : await findOffer(profile);
+      rows.push({ profile, package: name, version, cached: kept?.package === name && kept.version === version });
+    } catch (error) {
+      if (!(error instanceof LabError && error.code === 'offer')) throw error;
+      if (kept) rows.push({ profile, package: kept.package, version: kept.version, cached: true });
+      else rows.push({ profile, cached: false, reason: error.message });
+    }
+  }
+  return rows;
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
+import { mortal } from './run-tool.js';
 import { findTool } from './tools.js';
 
 export interface MachineOptions {
@@ -76,8 +77,7 @@ export function machineArguments(options: MachineOptions): string[] {
  * through us only.
  */
 export function startMachine(options: MachineOptions): Machine {
-  const command = [findTool('qemu-system-x86_64'), ...machineArguments(options)];
-  const child = spawn(findTool('setpriv'), ['--pdeathsig', 'KILL', ...command], {
+  const child = spawn(...mortal(findTool('qemu-system-x86_64'), machineArguments(options)), {
     stdio: ['ignore', 'pipe', 'pipe', ...portNames.map(() => 'pipe' as const)],
     detached: true,
   });

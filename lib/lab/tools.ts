@@ -7,6 +7,7 @@ const packages = {
   'qemu-system-x86_64': 'qemu-system-x86',
   busybox: 'busybox-static',
   depmod: 'kmod',
+  modprobe: 'kmod',
   xz: 'xz-utils',
   setpriv: 'util-linux',
   'dpkg-deb': 'dpkg',
