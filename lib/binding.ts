@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import bindings from 'bindings';
 
 /** Opaque handles of the addon. Each has its own tag: one kind is never taken for another. */
@@ -95,7 +96,11 @@ export function binding(): Binding {
   if (process.platform !== 'linux')
     throw new Error(`dmalg: AF_ALG and the native addon are for Linux; this is ${process.platform}`);
   try {
-    loaded = bindings({ bindings: 'dmalg', module_root: packageRoot }) as Binding;
+    // Another build of the addon: `make asan` runs the tests on one with sanitizers.
+    const path = process.env['DMALG_NATIVE_LIBRARY_PATH'];
+    loaded = path
+      ? (createRequire(import.meta.url)(path) as Binding)
+      : (bindings({ bindings: 'dmalg', module_root: packageRoot }) as Binding);
   } catch (error) {
     throw new Error(`dmalg: the native addon is not built; run 'make build' in ${packageRoot}`, { cause: error });
   }

@@ -1,0 +1,79 @@
+/**
+ * The figures of lib/alg, as ratios against a peer in one run: `make bench` runs this in the lab.
+ * Each pair alternates, and the ratio is the median of the pairs' ratios.
+ */
+import { execFileSync } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { type Request, Tfm } from '../../lib/index.js';
+
+const loop = fileURLToPath(new URL('../../../build/syscall-loop', import.meta.url));
+const rounds = 9;
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+function fill(request: Request, size: number): Request {
+  return Object.assign(request, {
+    iv: new Uint8Array(16).fill(1),
+    src: new Uint8Array(size),
+    dst: new Uint8Array(size),
+  });
+}
+
+/** Runs both in turn. Prints microseconds of each, and how many times faster ours is than the peer. */
+async function pair(what: string, ours: () => Promise<number>, peer: () => Promise<number>): Promise<void> {
+  await ours();
+  await peer();
+  const times: [number, number][] = [];
+  for (let round = 0; round < rounds; round++) times.push([await ours(), await peer()]);
+  const ratios = times.map(([mine, theirs]) => theirs / mine);
+  const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
+  const figures = `${median(times.map(([mine]) => mine)).toFixed(1)} us against ${median(times.map(([, theirs]) => theirs)).toFixed(1)} us`;
+  process.stdout.write(
+    `${what}: ${median(ratios).toFixed(2)} times the peer's rate (${low.toFixed(2)} to ${high.toFixed(2)}); ${figures}\n`,
+  );
+}
+
+const key = new Uint8Array(32).fill(7);
+
+async function oneAtATime(driver: string, size: number, count: number): Promise<void> {
+  const tfm = new Tfm('skcipher', driver, { key, provider: 'kernel', engine: 'sync' });
+  const request = fill(tfm.request(), size);
+  for (let i = 0; i < 3 * count; i++) request.runSync();
+  const ours = async () => {
+    const start = performance.now();
+    for (let i = 0; i < count; i++) request.runSync();
+    return ((performance.now() - start) * 1000) / count;
+  };
+  const peer = async () => Number(execFileSync(loop, [driver, `${size}`, `${count}`], { encoding: 'utf8' }));
+  await pair(`${driver}, ${size} bytes, one at a time, sync engine, against the same calls in a C loop`, ours, peer);
+  tfm.close();
+}
+
+async function inFlight(driver: string, size: number, depth: number): Promise<void> {
+  const tfm = new Tfm('skcipher', driver, { key, provider: 'kernel', engine: 'aio' });
+  const requests = Array.from({ length: depth }, () => fill(tfm.request(), size));
+  const rounds_ = 4;
+  const timed = async (run: () => Promise<unknown>) => {
+    const start = performance.now();
+    for (let i = 0; i < rounds_; i++) await run();
+    return ((performance.now() - start) * 1000) / rounds_ / depth;
+  };
+  const together = () => timed(() => Promise.all(requests.map((request) => request.run())));
+  const apart = () =>
+    timed(async () => {
+      for (const request of requests) await request.run();
+    });
+  await pair(`${driver}, ${depth} x ${size} bytes in flight, AIO, against one after the other`, together, apart);
+  const asynchronous = requests.filter((request) => request.asynchronous).length;
+  process.stdout.write(`  (${asynchronous} of ${depth} of the last completed after io_submit)\n`);
+  tfm.close();
+}
+
+await oneAtATime('cbc(aes)', 4096, 2000);
+await oneAtATime('cbc(aes)', 512, 2000);
+await inFlight('virtio_crypto_aes_cbc', 65536, 16);
+await inFlight('virtio_crypto_aes_cbc', 4096, 16);
