@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 import { AlgError } from '../alg/error.js';
 import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
+import { compare } from './compare.js';
 import { hash } from './hash.js';
 import { info } from './info.js';
 import { lab } from './lab.js';
 import { rng } from './rng.js';
 import { decrypt, encrypt } from './seal.js';
 
-const commands: Command[] = [info, hash, encrypt, decrypt, rng, lab];
+const commands: Command[] = [info, hash, encrypt, decrypt, rng, compare, lab];
 
 function overview(): string {
   const rows = commands.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);

@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { LabError } from '../lab/error.js';
+import { guestEnvironment } from '../lab/guest-script.js';
+import { runInLab } from '../lab/lab.js';
+import { type Profile, profiles } from '../lab/offer.js';
+import { stringOption } from './alg-options.js';
+import { CliError, Exit, type Invocation } from './command.js';
+import { writeOutput } from './output.js';
+
+/** In the guest's environment: stdin is this program's, on the host, which writes to it to have the run stopped. */
+const followVariable = 'DMALG_COMPARE_FOLLOWS';
+
+const main = fileURLToPath(new URL('main.js', import.meta.url));
+
+function profileOption(invocation: Invocation): Profile {
+  const name = stringOption(invocation, 'kernel') ?? 'aio';
+  const profile = profiles.find((candidate) => candidate === name);
+  if (!profile) throw new CliError(`--kernel: expected ${profiles.join(', ')}, got '${name}'`);
+  return profile;
+}
+
+/** The same command, without what has been dealt with on the host. */
+function innerArguments(invocation: Invocation, experiment: string, json: string): string[] {
+  const given = Object.entries(invocation.values).filter(([name]) => !['in-lab', 'kernel', 'json'].includes(name));
+  const options = given.map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`));
+  // The guest's stderr is never a terminal, and may lead to one.
+  if (!process.stderr.isTTY && !invocation.values.quiet) options.push('--quiet');
+  return [main, 'compare', experiment, ...options, `--json=${json}`];
+}
+
+/** Runs the command in the lab. The report comes back through a folder, and gets its name here. @throws CliError */
+export async function compareInLab(invocation: Invocation, experiment: string): Promise<number> {
+  const profile = profileOption(invocation);
+  const json = stringOption(invocation, 'json');
+  const folder = mkdtempSync(join(tmpdir(), 'dmalg-compare-'));
+  const file = join(folder, 'report.json');
+  const stdin = new PassThrough();
+  const kill = new AbortController();
+  const interrupt = () => {
+    if (stdin.writableLength > 0 || stdin.writableEnded) kill.abort();
+    else stdin.end('stop\n');
+  };
+  process.on('SIGINT', interrupt);
+  try {
+    const result = await runInLab({
+      kernel: profile,
+      command: [process.execPath, ...innerArguments(invocation, experiment, file)],
+      env: { ...guestEnvironment(process.env), [followVariable]: '1' },
+      output: folder,
+      stdin,
+      stdout: json === '-' ? process.stderr : process.stdout,
+      signal: kill.signal,
+      ...(!invocation.values.quiet && { progress: (line: string) => void process.stderr.write(`dmalg: ${line}\n`) }),
+    });
+    const [fault] = result.kernelLogHits;
+    if (fault) throw new CliError(`the test kernel ${result.kernelRelease} reported a fault: ${fault}`, Exit.device);
+    if (json !== undefined && (result.status === Exit.done || result.status === Exit.verification))
+      await writeOutput(json, [await readFile(file)]);
+    return result.status;
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    if (error.code === 'aborted') return 130;
+    throw new CliError(error.message, error.code === 'offer' ? Exit.unsupported : Exit.device);
+  } finally {
+    process.off('SIGINT', interrupt);
+    stdin.destroy();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** In the guest: stops when the host says so, and shows progress if there is a terminal at the other end. */
+export function followLab(interrupt: () => void): { stop(): void } {
+  if (process.env[followVariable] === undefined) return { stop: () => undefined };
+  // With --quiet nothing is shown; without it the host has seen a terminal.
+  process.stderr.isTTY = true;
+  process.stdin.once('data', interrupt);
+  return { stop: () => void process.stdin.destroy() };
+}

@@ -1,0 +1,191 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { binding } from '../binding.js';
+import { library } from '../compare/drivers.js';
+import { compareIv, ivDrivers } from '../compare/iv.js';
+import { baseArm, hazardArm, ivArms } from '../compare/iv-arms.js';
+import { formatDriver, formatEnvironment, formatOmitted } from '../compare/iv-table.js';
+import type { Report } from '../compare/report.js';
+import { stringOption } from './alg-options.js';
+import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
+import { compareInLab, followLab } from './compare-lab.js';
+import { writeOutput } from './output.js';
+import { Progress } from './progress.js';
+
+const experiments = ['iv'];
+
+const defaults = {
+  full: { sizes: '512,4096,8192,65536', repetitions: 15 },
+  quick: { sizes: '512,8192,65536', repetitions: 9 },
+};
+
+/** A comma outside of parentheses ends a name: drivers have commas in theirs. */
+export function splitList(text: string): string[] {
+  return text.split(/,(?![^(]*\))/).map((word) => word.trim());
+}
+
+function words(invocation: Invocation, name: string, fallback: readonly string[]): string[] {
+  const text = stringOption(invocation, name);
+  if (text === undefined) return [...fallback];
+  const list = splitList(text);
+  if (list.includes('')) throw new CliError(`--${name}: expected names with commas between them, got '${text}'`);
+  return [...new Set(list)];
+}
+
+const units: Record<string, number> = { '': 1, k: 1024, m: 1024 * 1024 };
+const largest = 128 * 1024;
+
+/** Sizes of requests: '512', '4K', '64KiB'. */
+function sizesOption(text: string): number[] {
+  const sizes = text.split(',').map((word) => {
+    const [, digits, unit = ''] = /^(\d+)([km]?)(?:i?b)?$/i.exec(word.trim()) ?? [];
+    const bytes = Number(digits) * units[unit.toLowerCase()]!;
+    if (digits === undefined || bytes % 16 !== 0 || bytes < 16 || bytes > largest)
+      throw new CliError(`--sizes: expected multiples of 16 from 16 to ${largest}, as in 512,4K,64K, got '${word}'`);
+    return bytes;
+  });
+  return [...new Set(sizes)].sort((a, b) => a - b);
+}
+
+function armsOption(invocation: Invocation): string[] {
+  const known = ivArms.map(({ name }) => name);
+  const arms = words(invocation, 'arms', known);
+  const unknown = arms.find((arm) => !known.includes(arm));
+  if (unknown !== undefined) throw new CliError(`--arms: expected ${known.join(', ')}, got '${unknown}'`);
+  return arms;
+}
+
+/** Found out before minutes have gone into measuring. @throws CliError */
+function checkFolder(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new CliError(`--json ${file}: ${(error as Error).message}`, Exit.device);
+  }
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw new CliError(`--json ${file}: it is a folder`, Exit.device);
+}
+
+async function run(invocation: Invocation): Promise<number> {
+  const { values, positionals } = invocation;
+  const [experiment, ...more] = positionals;
+  if (experiment === undefined || !experiments.includes(experiment))
+    throw new CliError(`expected an experiment (${experiments.join(', ')}), got '${experiment ?? ''}'`);
+  if (more.length) throw new CliError(`expected one experiment, got '${more[0]}' beside it`);
+  if (values.kernel !== undefined && !values['in-lab']) throw new CliError('--kernel: expected --in-lab beside it');
+  const quick = values.quick === true;
+  const preset = quick ? defaults.quick : defaults.full;
+  const requests = integerOption(invocation, 'requests', 0, 2, 4096);
+  const options = {
+    drivers: words(invocation, 'drivers', ivDrivers),
+    sizes: sizesOption(stringOption(invocation, 'sizes') ?? preset.sizes),
+    arms: armsOption(invocation),
+    repetitions: integerOption(invocation, 'repetitions', preset.repetitions, 1, 1000),
+    requests: requests || undefined,
+    quick,
+  };
+  const json = stringOption(invocation, 'json');
+  if (json !== undefined && json !== '-') checkFolder(json);
+  if (values['in-lab']) return compareInLab(invocation, experiment);
+  if (binding().af_alg_probe() < 0 && options.drivers.some((driver) => driver !== library))
+    throw new CliError(
+      'this kernel has no AF_ALG; add --in-lab to measure in the test kernel, or --drivers library',
+      Exit.unsupported,
+    );
+  return report(options, json, values.quiet === true);
+}
+
+type Options = Omit<Parameters<typeof compareIv>[0], 'signal' | 'described' | 'planned' | 'ran' | 'finished'>;
+
+/** Prints each driver's tables as soon as they are there; with --json - they go to stderr. */
+async function report(options: Options, json: string | undefined, quiet: boolean): Promise<number> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.once('SIGINT', interrupt);
+  const following = followLab(interrupt);
+  const out = json === '-' ? process.stderr : process.stdout;
+  let progress: Progress | undefined;
+  const print = (text: string) => {
+    progress?.end();
+    out.write(text);
+  };
+  try {
+    const result = await compareIv({
+      ...options,
+      signal: stop.signal,
+      described: (environment) => print(formatEnvironment(environment)),
+      planned: (bytes) => {
+        progress = new Progress(bytes, quiet);
+      },
+      ran: (bytes) => progress?.advance(bytes),
+      finished: (part) => print(formatDriver(part)),
+    });
+    progress?.end();
+    return await conclude(result, json, stop.signal.aborted, print);
+  } finally {
+    progress?.end();
+    following.stop();
+    process.off('SIGINT', interrupt);
+  }
+}
+
+/** An interrupted run leaves no report under the name of a whole one. */
+async function conclude(
+  result: Report,
+  json: string | undefined,
+  interrupted: boolean,
+  print: (text: string) => void,
+): Promise<number> {
+  const whole = result.omitted.filter(({ arm }) => arm === undefined);
+  if (whole.length > 0) print(`\n${formatOmitted(whole).join('\n')}\n`);
+  if (interrupted) {
+    process.stderr.write('dmalg: interrupted; the report is not complete\n');
+    return interruptedStatus;
+  }
+  if (result.results.length === 0) throw new CliError('none of the drivers is here', Exit.unsupported);
+  if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(result, null, 2)}\n`)]);
+  const wrong = result.results.filter((cell) => !cell.outputsOk && cell.arm !== hazardArm);
+  for (const { arm, driver, bytes, wrongOutputs, error } of wrong) {
+    const cause = error ? `; the first error: ${error}` : '';
+    process.stderr.write(
+      `dmalg: WRONG OUTPUTS: ${arm} on ${driver} with ${bytes} bytes: ${(100 * wrongOutputs).toFixed(2)} %${cause}\n`,
+    );
+  }
+  return wrong.length > 0 ? Exit.verification : Exit.done;
+}
+
+const interruptedStatus = 130;
+
+const options: Record<string, OptionHelp> = {
+  drivers: { type: 'string', value: 'A,B', help: `kernel drivers, and library (default: ${ivDrivers.join(', ')})` },
+  sizes: { type: 'string', value: 'N,N', help: `bytes of a request (default: ${defaults.full.sizes})` },
+  arms: { type: 'string', value: 'A,B', help: `which of them (default: all; ${baseArm} always)` },
+  repetitions: { type: 'string', value: 'N', help: `rounds that count (default: ${defaults.full.repetitions})` },
+  requests: { type: 'string', value: 'N', help: 'requests of one repetition (default: by their size)' },
+  quick: { type: 'boolean', help: `fewer: sizes ${defaults.quick.sizes}, ${defaults.quick.repetitions} rounds` },
+  json: { type: 'string', value: 'FILE', help: 'write the report to FILE (schema: dmalg/compare.schema.json)' },
+  'in-lab': { type: 'boolean', help: 'measure in the test kernel (see dmalg lab)' },
+  kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },
+};
+
+const armWidth = Math.max(...ivArms.map(({ name }) => name.length));
+
+export const compare: Command = {
+  name: 'compare',
+  usage: 'iv [options]',
+  summary: 'Measures ways to queue crypto requests against each other.',
+  details: [
+    'iv: requests whose IV is what the one before has left. Where should they wait for it? In per cent of requests that do not depend on',
+    'each other:',
+    ...ivArms.map(({ name, what }) => `  ${name.padEnd(armWidth)}  ${what}`),
+    '',
+    'Each output is checked against an independent implementation. Arms take turns; +- is half of the middle half of the rounds. Two arms differ',
+    "where Wilcoxon's signed-rank test over the rounds gives less than 0.05 after Holm's correction: with fewer than 9 rounds it never does.",
+    'Drivers in cryptd(...) are made in the lab only.',
+    '',
+    'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 the report cannot be written, or the lab failed; 6 the',
+    'kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',
+  ].join('\n'),
+  options,
+  run,
+};

@@ -1,0 +1,114 @@
+import { performance } from 'node:perf_hooks';
+import { addUsage, noUsage, readUsage, type Usage } from './usage.js';
+
+/** What came of one run of a trial. */
+export interface Outcome {
+  /** Outputs that are not what the independent implementation says, those of failed requests among them. */
+  wrong: number;
+  /** Requests that ended with an error. */
+  failed: number;
+  /** Requests that completed after their submission had returned. */
+  asynchronous: number;
+  /** The first error. */
+  error: string | undefined;
+}
+
+/** One arm in one cell, ready to be run again and again. */
+export interface Trial {
+  readonly arm: string;
+  /** Requests of one run, and the bytes of each. */
+  readonly requests: number;
+  readonly bytes: number;
+  /** Milliseconds from submission to completion of each request of the last run. */
+  readonly latencies: Float64Array;
+  /** Makes ready for a run. Not measured. */
+  prepare(): void;
+  /** What is measured. */
+  run(): Promise<void>;
+  /** Looks at the outputs of the last run. Not measured. */
+  check(): Outcome;
+}
+
+/** One arm in one cell, after all repetitions. */
+export interface Measurement {
+  arm: string;
+  /** Of all repetitions together. */
+  requests: number;
+  /** Of each repetition. What stands at the same place in two measurements was run in the same round. */
+  seconds: number[];
+  /** Milliseconds, sorted. */
+  latencies: Float64Array;
+  usage: Usage;
+  outcome: Outcome;
+}
+
+export interface Plan {
+  repetitions: number;
+  /** Rounds in front that do not count: the code is compiled and the caches are filled in them. */
+  warmUps: number;
+  /** Stops after the run that is on its way; what counts is then the rounds that were complete. */
+  signal?: AbortSignal | undefined;
+  /** Told of each run. */
+  ran?: (trial: Trial) => void;
+}
+
+interface Sample {
+  seconds: number;
+  latencies: Float64Array;
+  usage: Usage;
+  outcome: Outcome;
+}
+
+/**
+ * Runs the trials in rounds, each once a round, forwards and backwards in turn: whatever changes slowly on the machine
+ * then meets all of them alike, and runs of the same round can be compared in pairs.
+ */
+export async function measure(trials: Trial[], plan: Plan): Promise<Measurement[]> {
+  const rounds: Map<Trial, Sample>[] = [];
+  for (let round = -plan.warmUps; round < plan.repetitions; round++) {
+    const samples = new Map<Trial, Sample>();
+    for (const trial of round % 2 === 0 ? trials : [...trials].reverse()) {
+      if (plan.signal?.aborted) return sum(trials, rounds);
+      samples.set(trial, await runOnce(trial));
+      plan.ran?.(trial);
+    }
+    if (round >= 0) rounds.push(samples);
+  }
+  return sum(trials, rounds);
+}
+
+async function runOnce(trial: Trial): Promise<Sample> {
+  trial.prepare();
+  // What the preparation has left to do in the event loop is not the run's.
+  await new Promise((resolve) => setImmediate(resolve));
+  const before = readUsage();
+  const start = performance.now();
+  await trial.run();
+  const seconds = (performance.now() - start) / 1000;
+  const usage = addUsage(readUsage(), before, -1);
+  return { seconds, usage, latencies: trial.latencies.slice(), outcome: trial.check() };
+}
+
+function sum(trials: Trial[], rounds: Map<Trial, Sample>[]): Measurement[] {
+  if (rounds.length === 0) return [];
+  return trials.map((trial) => {
+    const samples = rounds.map((round) => round.get(trial)!);
+    const latencies = new Float64Array(samples.length * trial.requests);
+    const total: Outcome = { wrong: 0, failed: 0, asynchronous: 0, error: undefined };
+    for (const [index, { latencies: some, outcome }] of samples.entries()) {
+      latencies.set(some, index * trial.requests);
+      total.wrong += outcome.wrong;
+      total.failed += outcome.failed;
+      total.asynchronous += outcome.asynchronous;
+      total.error ??= outcome.error;
+    }
+    return {
+      arm: trial.arm,
+      requests: samples.length * trial.requests,
+      seconds: samples.map((sample) => sample.seconds),
+      latencies: latencies.sort(),
+      usage: samples.reduce((usage, sample) => addUsage(usage, sample.usage), noUsage),
+      outcome: total,
+    };
+  });
+}

@@ -1,0 +1,116 @@
+import type { Omission } from './drivers.js';
+import type { Environment } from './environment.js';
+import type { DriverPart } from './iv.js';
+import { hazardArm, ivArms, ivPublished } from './iv-arms.js';
+import type { Cell, Comparison } from './report.js';
+import { alignTable, formatNumber, formatSize } from './table.js';
+
+const indent = (lines: string[]) => lines.map((line) => `  ${line}`.trimEnd());
+const unique = <T>(values: T[]) => [...new Set(values)];
+
+/** The machine, in a few lines. */
+export function formatEnvironment(environment: Environment): string {
+  const { kernel, lab, cpu, virtualisation, node, libcrypto, load, afAlg } = environment;
+  const machine = { none: 'real hardware', hypervisor: 'a virtual machine', emulated: 'emulated (TCG)' }[
+    virtualisation
+  ];
+  return [
+    `kernel ${kernel.release}${lab ? ` (the lab's '${lab}')` : ''}, ${kernel.architecture}, ${machine}`,
+    `${cpu.count} x ${cpu.model}${cpu.flags.length ? ` (${cpu.flags.join(' ')})` : ''}, load ${load.toFixed(1)}`,
+    `node ${node}, libcrypto ${libcrypto}`,
+    afAlg.available ? `AIO on ciphers: ${afAlg.aio.state}: ${afAlg.aio.evidence}` : 'no AF_ALG',
+    '',
+  ].join('\n');
+}
+
+/** All about one driver. */
+export function formatDriver(part: DriverPart): string {
+  const { driver, results, comparisons } = part;
+  const module = driver.listed && driver.listed.module !== 'kernel' ? `, module ${driver.listed.module}` : '';
+  return [
+    '',
+    `${driver.name} (${driver.provider}${module}; ${completions(part)})`,
+    '',
+    ...indent(percentTable(results)),
+    '',
+    ...indent(detailTable(results)),
+    '',
+    ...indent(verdictTable(comparisons)),
+    ...formatOmitted(part.omitted),
+    '',
+    `  ${driver.name}: ${part.conclusion}`,
+    '',
+  ].join('\n');
+}
+
+export function formatOmitted(omitted: Omission[]): string[] {
+  return omitted.map(({ driver, arm, reason }) => `  left out: ${arm ? `${arm} on ` : ''}${driver}: ${reason}`);
+}
+
+/** What the engine's completions were, over the whole driver. */
+function completions({ driver, results }: DriverPart): string {
+  if (results.some((cell) => cell.serialisedByKernel)) return 'serialised by the kernel: no AIO';
+  const queued = results.filter((cell) => cell.engine !== 'sync');
+  if (driver.provider === 'library') return 'worker lanes';
+  if (queued.some((cell) => cell.engine === 'lanes')) return 'worker lanes: no AIO here';
+  return queued.some((cell) => cell.asynchronous) ? 'asynchronous AIO' : 'synchronous inside io_submit';
+}
+
+function percentTable(results: Cell[]): string[] {
+  const sizes = unique(results.map((cell) => cell.bytes));
+  const publishedSize = ivPublished[0]!.bytes;
+  const rows = unique(results.map((cell) => cell.arm)).map((arm) => {
+    const cells = sizes.map((bytes) => results.find((cell) => cell.arm === arm && cell.bytes === bytes));
+    const theirs = ivPublished.find(({ arms }) => arms.includes(arm))?.percent;
+    const what = ivArms.find(({ name }) => name === arm)?.what ?? '';
+    return { line: [arm, ...cells.map((cell) => (cell ? percent(cell) : '')), theirs ? `${theirs}` : ''], what };
+  });
+  const head = ['% of unchained', ...sizes.map(formatSize), `document 4, ${formatSize(publishedSize)}`];
+  const lines = alignTable([head, ...rows.map(({ line }) => line)]);
+  const width = Math.max(...lines.map((line) => line.length));
+  return lines.map((line, index) => (index === 0 ? line : `${line.padEnd(width)}   ${rows[index - 1]!.what}`));
+}
+
+function percent(cell: Cell): string {
+  if (cell.failed > 0 && cell.arm !== hazardArm) return 'failed';
+  if (cell.arm === 'unchained') return '100    ';
+  const { low, high } = cell.percentSpread;
+  return `${cell.percentOfUnchained.toFixed(0)} ±${((high - low) / 2).toFixed(0).padEnd(3)}`;
+}
+
+function detailTable(results: Cell[]): string[] {
+  const head = ['', 'size', 'MiB/s', 'p50 us', 'p95 us', 'p99 us', 'CPU s', 'switches', 'async', 'outputs'];
+  const rows = results.map((cell) => [
+    cell.arm,
+    formatSize(cell.bytes),
+    formatNumber(cell.throughput / 2 ** 20),
+    cell.latency.p50.toFixed(0),
+    cell.latency.p95.toFixed(0),
+    cell.latency.p99.toFixed(0),
+    cell.usage.cpuSeconds.toFixed(2),
+    `${cell.usage.voluntarySwitches + cell.usage.involuntarySwitches}`,
+    cell.serialisedByKernel ? 'serialised' : `${(100 * cell.asynchronousShare).toFixed(0)} %`,
+    outputs(cell),
+  ]);
+  return alignTable([head, ...rows]);
+}
+
+function outputs(cell: Cell): string {
+  const failed = cell.failed > 0 ? `, ${cell.failed} failed` : '';
+  if (cell.outputsOk) return `${cell.outputsChecked} ok`;
+  const share = 100 * cell.wrongOutputs;
+  return `${share < 1 ? share.toFixed(2) : share.toFixed(0)} % WRONG${failed}`;
+}
+
+function verdictTable(comparisons: Comparison[]): string[] {
+  const sizes = unique(comparisons.map(({ bytes }) => bytes));
+  const pairs = unique(comparisons.map(({ arm, against }) => `${arm} : ${against}`));
+  const rows = pairs.map((pair) => [
+    pair,
+    ...sizes.map((bytes) => {
+      const found = comparisons.find((each) => each.bytes === bytes && `${each.arm} : ${each.against}` === pair);
+      return found ? `x ${found.ratio.toFixed(2)} ${found.verdict.padEnd(15)}` : '';
+    }),
+  ]);
+  return alignTable([['speed against', ...sizes.map(formatSize)], ...rows]);
+}

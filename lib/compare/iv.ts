@@ -1,0 +1,168 @@
+import { AlgError } from '../alg/error.js';
+import type { Tfm } from '../alg/tfm.js';
+import { type Driver, fastestSynchronous, findDrivers, library, type Omission, openDriver } from './drivers.js';
+import { describeEnvironment, type Environment } from './environment.js';
+import { measure } from './experiment.js';
+import { baseArm, ivArms, ivPairs, ivPublished } from './iv-arms.js';
+import { concludeIv } from './iv-conclusion.js';
+import { IvMaterial } from './iv-material.js';
+import { type IvArm, IvTrial } from './iv-trial.js';
+import { type Cell, type CellHead, type Comparison, compareArms, makeCell, method, type Report } from './report.js';
+
+const algorithm = 'cbc(aes)';
+const keySize = 16;
+
+export const ivDrivers = ['virtio_crypto_aes_cbc', 'cryptd(cbc(aes-generic))', fastestSynchronous, library];
+
+export interface IvOptions {
+  drivers: string[];
+  /** Bytes of a request: multiples of 16. */
+  sizes: number[];
+  /** Names of arms; the unchained one is always measured. */
+  arms: string[];
+  repetitions: number;
+  /** Of one repetition; undefined: fewer of the longer ones. */
+  requests: number | undefined;
+  quick: boolean;
+  signal?: AbortSignal;
+  /** Told what it runs on. */
+  described?: (environment: Environment) => void;
+  /** Told how many bytes will be encrypted or decrypted, then of each run's. */
+  planned?: (bytes: number) => void;
+  ran?: (bytes: number) => void;
+  /** Told when a driver is through: what is in the report about it. */
+  finished?: (part: DriverPart) => void;
+}
+
+/** All that the experiment says of one driver. */
+export interface DriverPart {
+  driver: Driver;
+  results: Cell[];
+  comparisons: Comparison[];
+  omitted: Omission[];
+  conclusion: string;
+}
+
+/** The rounds that do not count: more at the start, when the code is not compiled yet. */
+const firstWarmUps = 4;
+const laterWarmUps = 1;
+
+/** Requests of one repetition: enough for a chain to be a chain, few enough for many repetitions. */
+export function requestsFor(bytes: number, quick: boolean): number {
+  const requests = bytes >= 32768 ? 32 : bytes >= 8192 ? 48 : 64;
+  return quick ? requests / 2 : requests;
+}
+
+/** Document 4's question: where should requests wait whose IV is not known yet? */
+export async function compareIv(options: IvOptions): Promise<Report> {
+  const { drivers, omitted } = findDrivers(options.drivers, algorithm, keySize);
+  const environment = await describeEnvironment(drivers);
+  options.described?.(environment);
+  const materials = options.sizes.map(
+    (bytes) => new IvMaterial(bytes, options.requests ?? requestsFor(bytes, options.quick)),
+  );
+  const openings = drivers.map((driver) => openArms(driver, options.arms, materials[0]!.key));
+  options.planned?.(plannedBytes(openings, materials, options.repetitions));
+  const serialises = environment.afAlg.aio.state === 'serialised';
+  const parts: DriverPart[] = [];
+  for (const [index, opening] of openings.entries()) {
+    if (!options.signal?.aborted) {
+      const part = await measureDriver(opening, materials, options, { serialises, isFirst: index === 0 });
+      parts.push(part);
+      if (part.results.length > 0) options.finished?.(part);
+    }
+    for (const tfm of opening.tfms) tfm.close();
+  }
+  return {
+    version: 1,
+    experiment: 'iv',
+    environment,
+    method: { ...method, warmUps: laterWarmUps, quick: options.quick },
+    results: parts.flatMap((part) => part.results),
+    comparisons: parts.flatMap((part) => part.comparisons),
+    omitted: [...omitted, ...parts.flatMap((part) => part.omitted)],
+    published: [...ivPublished],
+    conclusions: parts
+      .filter((part) => part.results.length > 0)
+      .map((part) => ({ driver: part.driver.name, text: part.conclusion })),
+  };
+}
+
+/** A driver with its arms, open. */
+interface Opening {
+  driver: Driver;
+  arms: { arm: IvArm; tfm: Tfm }[];
+  tfms: Tfm[];
+  omitted: Omission[];
+}
+
+/** Opens what the arms need. An arm whose mechanism is not there is left out, and said to be. */
+function openArms(driver: Driver, names: string[], key: Uint8Array): Opening {
+  const open = (engine: 'sync' | 'lanes' | 'aio') => openDriver(driver.name, algorithm, key, engine);
+  let queue: Tfm | undefined;
+  let noAio = 'libcrypto has no AIO';
+  if (driver.provider === 'kernel')
+    try {
+      queue = open('aio');
+    } catch (error) {
+      if (!(error instanceof AlgError)) throw error;
+      noAio = error.message;
+    }
+  const hasAio = queue !== undefined;
+  queue ??= open('lanes');
+  const tfms = { sync: open('sync'), queue };
+  const opening: Opening = { driver, arms: [], tfms: Object.values(tfms), omitted: [] };
+  for (const arm of ivArms.filter(({ name }) => name === baseArm || names.includes(name))) {
+    const reason = unavailable(arm, tfms[arm.engine], hasAio ? undefined : noAio);
+    if (reason) opening.omitted.push({ driver: driver.name, arm: arm.name, reason });
+    else opening.arms.push({ arm, tfm: tfms[arm.engine] });
+  }
+  return opening;
+}
+
+function unavailable(arm: IvArm, tfm: Tfm, noAio: string | undefined): string | undefined {
+  if (arm.needsAio && noAio) return noAio;
+  if (arm.mode === 'socket' && !tfm.carriesIv()) return 'no IV is carried from request to request on a socket here';
+  return undefined;
+}
+
+function plannedBytes(openings: Opening[], materials: IvMaterial[], repetitions: number): number {
+  const perRound = materials.reduce((sum, { bytes, requests }) => sum + bytes * requests, 0);
+  const arms = openings.reduce((sum, opening) => sum + opening.arms.length, 0);
+  const extra = (openings[0]?.arms.length ?? 0) * (firstWarmUps - laterWarmUps);
+  const first = materials[0]!;
+  return arms * perRound * (repetitions + laterWarmUps) + extra * first.bytes * first.requests;
+}
+
+async function measureDriver(
+  { driver, arms, omitted }: Opening,
+  materials: IvMaterial[],
+  options: IvOptions,
+  { serialises, isFirst }: { serialises: boolean; isFirst: boolean },
+): Promise<DriverPart> {
+  const results: Cell[] = [];
+  const comparisons: Comparison[] = [];
+  for (const [index, material] of materials.entries()) {
+    const trials = arms.map(({ arm, tfm }) => new IvTrial(arm, tfm, material));
+    const measurements = await measure(trials, {
+      repetitions: options.repetitions,
+      warmUps: isFirst && index === 0 ? firstWarmUps : laterWarmUps,
+      signal: options.signal,
+      ran: (trial) => options.ran?.(trial.bytes * trial.requests),
+    });
+    const unchained = measurements.find(({ arm }) => arm === baseArm);
+    if (!unchained) break;
+    const head = (arm: string): CellHead => {
+      const engine = arms.find((each) => each.arm.name === arm)!.tfm.engine.name as CellHead['engine'];
+      return {
+        driver: driver.name,
+        bytes: material.bytes,
+        engine,
+        serialised: serialises && driver.queues && engine === 'aio',
+      };
+    };
+    for (const each of measurements) results.push(makeCell(head(each.arm), each, unchained));
+    comparisons.push(...compareArms(head(baseArm), measurements, ivPairs));
+  }
+  return { driver, results, comparisons, omitted, conclusion: concludeIv(driver, results, comparisons) };
+}
