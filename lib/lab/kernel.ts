@@ -9,7 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildOnce, cacheFolder, requireSpace } from './cache.js';
 import { LabError } from './error.js';
 import { uncompressKernel } from './kernel-image.js';
@@ -58,7 +58,7 @@ function open(folder: string): Kernel {
 /** Downloads and unpacks a package into `temporary`, keeping the image and the modules. */
 async function unpack(offer: Offer, temporary: string, { progress, signal }: ObtainOptions): Promise<void> {
   mkdirSync(temporary);
-  requireSpace(temporary, offer.bytes + offer.installedBytes);
+  requireSpace(dirname(temporary), offer.bytes + offer.installedBytes);
   progress?.(`fetching ${offer.package} ${offer.version}, ${megabytes(offer.bytes)}`);
   // apt's unprivileged user may not write here, and need not: the package is only read.
   const fetch = ['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::http::Timeout=60', '-o', 'Acquire::Retries=1'];

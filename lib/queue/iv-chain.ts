@@ -9,6 +9,12 @@ import { ChainError } from './chain-error.js';
 export type ChainMode = 'inline' | 'mutex' | 'staged' | 'socket' | 'resolved' | 'hazard';
 export const chainModes: readonly ChainMode[] = ['inline', 'mutex', 'staged', 'socket', 'resolved', 'hazard'];
 
+/**
+ * Requests taken beyond those that op sockets hold, so that one is always at hand when a socket gets free: whoever
+ * submits comes back late, and less often, the emptier this may run (to half) before it is woken.
+ */
+const backlog = 8;
+
 /** Called exactly once for each request, never inside submit; `error` is an AlgError, or a ChainError after another's. */
 export type ChainDone = (error: Error | null, bytes: number, asynchronous: boolean) => void;
 
@@ -141,7 +147,7 @@ export class IvChain {
     if (this.mode === 'resolved') this.#resolve(item);
     this.#waiting.push(item);
     this.#pump();
-    return this.#open > this.#slots.length ? 'busy' : 'in progress';
+    return this.#waiting.length >= backlog ? 'busy' : 'in progress';
   }
 
   /** As submit(), as a promise of the bytes written. */
@@ -153,7 +159,7 @@ export class IvChain {
 
   /** Resolves when submit would not answer 'busy'. */
   async room(): Promise<void> {
-    while (this.#open >= this.#slots.length) await new Promise<void>((resolve) => this.#room.push(resolve));
+    while (this.#waiting.length >= backlog) await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
   /** Resolves when every completion has been delivered. */
@@ -415,7 +421,7 @@ export class IvChain {
         throw thrown;
       });
     }
-    if (this.#open < this.#slots.length) this.#wake(this.#room);
+    if (this.#waiting.length <= backlog / 2) this.#wake(this.#room);
     if (this.#open === 0) this.#wake(this.#idle);
   }
 

@@ -301,6 +301,31 @@ describe('IvChain, what it refuses', () => {
     expect(() => chain.submit(Buffer.alloc(16), Buffer.alloc(16), never)).to.throw(/the chain is closed/);
   });
 
+  it("nothing beyond 'busy': room comes when the backlog has run half empty", async () => {
+    const chain = new IvChain(tfm, { mode: 'mutex', direction, iv });
+    const answers: string[] = [];
+    const submit = () => answers.push(chain.submit(Buffer.alloc(16), Buffer.alloc(16), () => {}));
+    do submit();
+    while (answers.at(-1) !== 'busy');
+    // One in flight and eight behind it.
+    expect(answers.length).to.equal(9);
+    let room = false;
+    const waiting = chain.room().then(() => {
+      room = true;
+    });
+    for (let left = 7; left >= 4; left--) {
+      expect(room).to.equal(false);
+      engine.complete(0);
+      await settled();
+    }
+    await waiting;
+    expect(room).to.equal(true);
+    while (engine.flying.length) engine.complete(0);
+    await chain.idle();
+    await chain.room();
+    chain.close();
+  });
+
   it('anything behind a request of less than whole blocks', () => {
     const ctr = new Tfm('skcipher', 'ctr(aes)', { key, provider: 'library', engine });
     const chain = new IvChain(ctr, { mode: 'mutex', direction, iv });
