@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { hostLacksAfAlg } from '../../lib/lab/host-kernel.js';
 import { labUnavailable } from '../../lib/lab/tools.js';
-import { childrenOf, isRunning, lab, startLab, withFolder } from './lab-run.js';
+import { isRunning, lab, withFolder } from './lab-run.js';
 
 /** Puts programs of these names in front of the host's. */
 function withPrograms(folder: string, programs: Record<string, string>): NodeJS.ProcessEnv {
@@ -105,15 +104,12 @@ describe('dmalg lab: what can be missing', function () {
   ] as const)
     it(`leaves neither process nor file on ${signal} while downloading`, async () => {
       await withFolder(async (folder) => {
-        const script = 'echo >half.deb; sleep 1000';
+        const started = join(folder, 'pid');
+        const script = `echo >half.deb; echo $$ >'${started}'; kill -s ${signal.slice(3)} $PPID; sleep 1000`;
         const env = withPrograms(folder, { 'apt-cache': offersAio, 'apt-get': script });
-        const run = startLab(['--kernel', 'aio', '--', 'true'], { env });
-        // The first line of progress comes just before the download starts.
-        await once(run.process.stderr!, 'data');
-        const children = childrenOf(run.process.pid!);
-        run.process.kill(signal);
-        expect((await run.ended).status).to.equal(expected);
-        expect(children.filter(isRunning)).to.deep.equal([]);
+        const { status } = await lab(['--kernel', 'aio', '--', 'true'], { env });
+        expect(status).to.equal(expected);
+        expect(isRunning(Number(readFileSync(started, 'utf8')))).to.equal(false);
         expect(readdirSync(join(folder, 'cache/kernels'))).to.deep.equal([]);
       });
     });
