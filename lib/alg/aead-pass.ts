@@ -1,5 +1,6 @@
 import { noBytes, wrongSize } from './bytes.js';
 import { algError } from './error.js';
+import { longestText } from './nonce.js';
 import type { PassFields } from './pass.js';
 import type { Steps } from './steps.js';
 import { WholePass } from './whole-pass.js';
@@ -41,8 +42,12 @@ export class AeadPass extends WholePass {
   }
 
   protected override checkLength(length: number): void {
-    const tag = this.#fields.direction === 'decrypt' && this.#tagAttached ? 0 : this.#authSize;
-    super.checkLength(length, this.aad.length + tag);
+    const { direction, request, iv } = this.#fields;
+    const tagInData = direction === 'decrypt' && this.#tagAttached ? this.#authSize : 0;
+    super.checkLength(length, this.aad.length + this.#authSize - tagInData);
+    const most = longestText(request.tfm, iv) + tagInData;
+    if (length > most)
+      throw wrongSize('data', `at most ${most} bytes for ${request.tfm.name} with a nonce this long`, length);
   }
 
   #givenTag(): Uint8Array {

@@ -9,12 +9,21 @@ import type { Tfm } from './tfm.js';
 export function kernelIv(tfm: Tfm, iv: Uint8Array | null): Uint8Array | null {
   const { ivSize, algorithm } = tfm.info;
   const given = iv?.length ?? 0;
-  if (iv && /^ccm(_base)?\(/.test(algorithm)) return ccmIv(tfm, iv);
+  if (iv && isCcm(algorithm)) return ccmIv(tfm, iv);
   if (ivSize !== undefined && given !== ivSize) {
     if (!iv) throw wrongType('iv', `${ivSize} bytes for ${tfm.name}`, iv);
     throw wrongSize('iv', ivSize ? `${ivSize} bytes for ${tfm.name}` : `null for ${tfm.name}, which has none`, given);
   }
   return given ? Uint8Array.from(iv!) : null;
+}
+
+/** The most bytes of text that the message with this IV may have: CCM has them in L bytes (RFC 3610, 2.2). */
+export function longestText(tfm: Tfm, iv: Uint8Array | null): number {
+  return iv && isCcm(tfm.info.algorithm) ? 2 ** (8 * (iv[0]! + 1)) - 1 : Number.POSITIVE_INFINITY;
+}
+
+function isCcm(algorithm: string): boolean {
+  return /^ccm(_base)?\(/.test(algorithm);
 }
 
 function ccmIv(tfm: Tfm, iv: Uint8Array): Uint8Array {

@@ -149,6 +149,12 @@ export function cipherSuite(provider: Provider): void {
       expect(encrypt('ccm(aes)', { ...what, iv: full }, 'x')).to.deep.equal(
         encrypt('ccm(aes)', { ...what, iv: ccmNonce }, 'x'),
       );
+      const long = { ...what, iv: Buffer.alloc(13) };
+      expect(encrypt('ccm(aes)', long, Buffer.alloc(65_535))).to.have.length(65_535 + 16);
+      expect(() => encrypt('ccm(aes)', long, Buffer.alloc(65_536))).to.throw(
+        RangeError,
+        'data: expected at most 65535 bytes for ccm(aes) with a nonce this long, got 65536',
+      );
       for (const size of [0, 6, 14, 15, 17])
         expect(() => encrypt('ccm(aes)', { ...what, iv: Buffer.alloc(size) }, 'x')).to.throw(RangeError, /^iv: /);
     });

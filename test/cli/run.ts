@@ -1,0 +1,39 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const program = new URL('../../lib/cli/main.js', import.meta.url).pathname;
+
+/** A folder for one test, removed after it. */
+export function inFolder(test: (folder: string) => void | Promise<void>): () => Promise<void> {
+  return async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dmalg-cli-'));
+    try {
+      await test(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+}
+
+export interface Outcome {
+  status: number | null;
+  stdout: Buffer;
+  stderr: string;
+}
+
+/** Runs `dmalg` with these arguments in a folder. */
+export function dmalg(folder: string, args: string[], input: string | Uint8Array = ''): Outcome {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    cwd: folder,
+    input,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return { status, stdout, stderr: stderr.toString() };
+}
+
+/** Starts `dmalg`, with its stdin and stdout as pipes. */
+export function startDmalg(folder: string, args: string[]) {
+  return spawn(process.execPath, [program, ...args], { cwd: folder });
+}
