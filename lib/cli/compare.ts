@@ -130,7 +130,7 @@ async function report(options: Options, json: string | undefined, quiet: boolean
 }
 
 /** An interrupted run leaves no report under the name of a whole one. */
-async function conclude(
+export async function conclude(
   result: Report,
   json: string | undefined,
   interrupted: boolean,

@@ -41,16 +41,12 @@ export function forbiddenWrapper(name: string, algorithm: string, inLab: boolean
 }
 
 /** Opens each driver once. Those that are not here are named, with the reason. */
-export function findDrivers(
-  names: string[],
-  algorithm: string,
-  keySize: number,
-): { drivers: Driver[]; omitted: Omission[] } {
+export function findDrivers(names: string[], algorithm: string): { drivers: Driver[]; omitted: Omission[] } {
   const drivers: Driver[] = [];
   const omitted: Omission[] = [];
   for (const wanted of names) {
-    const name = wanted === fastestSynchronous ? findFastestSynchronous(algorithm, keySize, names) : wanted;
-    const reason = name === undefined ? `no synchronous driver of ${algorithm} here` : whyNot(name, algorithm, keySize);
+    const name = wanted === fastestSynchronous ? findFastestSynchronous(algorithm, names) : wanted;
+    const reason = name === undefined ? `no synchronous driver of ${algorithm} here` : whyNot(name, algorithm);
     if (name === undefined || reason !== undefined) {
       omitted.push({ driver: name ?? wanted, reason: reason! });
       continue;
@@ -64,17 +60,18 @@ export function findDrivers(
 }
 
 /** Opens a driver for an algorithm. @throws AlgError, TypeError, RangeError */
-export function openDriver(name: string, algorithm: string, key: Uint8Array, engine: 'sync' | 'lanes' | 'aio'): Tfm {
+export function openDriver(name: string, algorithm: string, engine: 'sync' | 'lanes' | 'aio', key?: Uint8Array): Tfm {
+  const options = { engine, ...(key && { key }) };
   return name === library
-    ? new Tfm('skcipher', algorithm, { key, provider: 'library', engine })
-    : new Tfm('skcipher', name, { key, provider: 'kernel', engine });
+    ? new Tfm('skcipher', algorithm, { ...options, provider: 'library' })
+    : new Tfm('skcipher', name, { ...options, provider: 'kernel' });
 }
 
-function whyNot(name: string, algorithm: string, keySize: number): string | undefined {
+function whyNot(name: string, algorithm: string): string | undefined {
   const forbidden = forbiddenWrapper(name, algorithm, Boolean(process.env['DMALG_LAB']));
   if (forbidden) return forbidden;
   try {
-    using tfm = openDriver(name, algorithm, new Uint8Array(keySize), 'sync');
+    using tfm = openDriver(name, algorithm, 'sync');
     const { algorithm: found } = tfm.info;
     return found === algorithm ? undefined : `it is a driver of ${found}, not of ${algorithm}`;
   } catch (error) {
@@ -83,9 +80,9 @@ function whyNot(name: string, algorithm: string, keySize: number): string | unde
   }
 }
 
-function findFastestSynchronous(algorithm: string, keySize: number, others: string[]): string | undefined {
+function findFastestSynchronous(algorithm: string, others: string[]): string | undefined {
   // To bind the algorithm makes the kernel load its drivers.
-  if (whyNot(algorithm, algorithm, keySize) !== undefined) return undefined;
+  if (whyNot(algorithm, algorithm) !== undefined) return undefined;
   const list = readProcCrypto();
   const queueing = new Set(asynchronousDrivers(list, 'skcipher').map(({ driver }) => driver));
   const candidates = list.filter(

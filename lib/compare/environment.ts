@@ -10,7 +10,7 @@ export interface DriverDescription {
   /** Undefined for what is built into the kernel, and for the library. */
   module?: string;
   priority?: number;
-  /** /sys/module/MODULE/parameters. */
+  /** /sys/module/MODULE/parameters; a module may hide some of its own, as cryptd does. */
   parameters: Record<string, string>;
 }
 

@@ -12,7 +12,7 @@ export interface IvArm {
   what: string;
   mode: ChainMode;
   depth: number;
-  /** 'sync': resubmitted from user space, request by request. 'queue': AIO, or lanes where the provider has none. */
+  /** 'sync': each resubmitted from user space, when the one before has been delivered. 'queue': AIO, or lanes where the provider has none. */
   engine: 'sync' | 'queue';
   direction: Direction;
   /** Only AIO can do this: there is no such arm without it. */
@@ -69,14 +69,19 @@ export class IvTrial implements Trial {
     this.#chain = new IvChain(this.#tfm, { mode, depth, direction, ...iv });
   }
 
-  /** Submits as fast as the chain takes it. The same few steps for each arm: the difference is in the chain. */
+  /**
+   * Submits as fast as the chain takes it; 'sync' arms when the one before has been delivered. Otherwise the same few
+   * steps for each arm: the difference is in the chain.
+   */
   async run(): Promise<void> {
     const chain = this.#chain!;
     const { out } = this.#material;
+    const resubmits = this.#what.engine === 'sync';
     for (let i = 0; i < this.requests; i++) {
       this.#submitted[i] = performance.now();
       const answer = chain.submit(this.#src[i]!, out[i]!, this.#dones[i]!, this.#ivs?.[i]);
-      if (answer === 'busy') await chain.room();
+      if (resubmits) await chain.idle();
+      else if (answer === 'busy') await chain.room();
     }
     await chain.idle();
   }

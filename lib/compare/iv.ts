@@ -10,7 +10,6 @@ import { type IvArm, IvTrial } from './iv-trial.js';
 import { type Cell, type CellHead, type Comparison, compareArms, makeCell, method, type Report } from './report.js';
 
 const algorithm = 'cbc(aes)';
-const keySize = 16;
 
 export const ivDrivers = ['virtio_crypto_aes_cbc', 'cryptd(cbc(aes-generic))', fastestSynchronous, library];
 
@@ -55,7 +54,7 @@ export function requestsFor(bytes: number, quick: boolean): number {
 
 /** Document 4's question: where should requests wait whose IV is not known yet? */
 export async function compareIv(options: IvOptions): Promise<Report> {
-  const { drivers, omitted } = findDrivers(options.drivers, algorithm, keySize);
+  const { drivers, omitted } = findDrivers(options.drivers, algorithm);
   const environment = await describeEnvironment(drivers);
   options.described?.(environment);
   const materials = options.sizes.map(
@@ -98,7 +97,7 @@ interface Opening {
 
 /** Opens what the arms need. An arm whose mechanism is not there is left out, and said to be. */
 function openArms(driver: Driver, names: string[], key: Uint8Array): Opening {
-  const open = (engine: 'sync' | 'lanes' | 'aio') => openDriver(driver.name, algorithm, key, engine);
+  const open = (engine: 'sync' | 'lanes' | 'aio') => openDriver(driver.name, algorithm, engine, key);
   let queue: Tfm | undefined;
   let noAio = 'libcrypto has no AIO';
   if (driver.provider === 'kernel')

@@ -1,0 +1,185 @@
+import { expect } from 'chai';
+import { conclude, splitList } from '../../lib/cli/compare.js';
+import { forbiddenWrapper } from '../../lib/compare/drivers.js';
+import type { Measurement } from '../../lib/compare/experiment.js';
+import { concludeIv } from '../../lib/compare/iv-conclusion.js';
+import { formatDriver } from '../../lib/compare/iv-table.js';
+import { type Cell, type CellHead, compareArms, makeCell, type Report } from '../../lib/compare/report.js';
+
+const rounds = 10;
+const head: CellHead = { driver: 'virtio_crypto_aes_cbc', bytes: 8192, engine: 'aio', serialised: false };
+const driver = { name: head.driver, provider: 'kernel', queues: true, listed: undefined } as const;
+
+/** An arm that takes `time` ms for the 4 requests of each round, on a machine that gets slower. */
+function measurement(arm: string, time: number, outcome: Partial<Measurement['outcome']> = {}): Measurement {
+  return {
+    arm,
+    requests: 4 * rounds,
+    seconds: Array.from({ length: rounds }, (_, round) => (time / 1000) * (1 + round)),
+    latencies: new Float64Array(4 * rounds).fill(time / 4),
+    usage: { cpuSeconds: 0.5, voluntarySwitches: 7, involuntarySwitches: 3 },
+    outcome: { wrong: 0, failed: 0, asynchronous: 4 * rounds, error: undefined, ...outcome },
+  };
+}
+
+const measurements = [
+  measurement('unchained', 1),
+  measurement('mutex-aio', 2),
+  measurement('staged-8', 1.25),
+  measurement('hazard', 1, { wrong: 10 }),
+];
+const pairs = [
+  ['staged-8', 'mutex-aio'],
+  ['staged-8', 'mutex'],
+] as const;
+const cellsOf = (list: Measurement[], each = head) => list.map((one) => makeCell(each, one, list[0]!));
+
+describe('report', () => {
+  it('a cell is in per cent of the unchained arm in the same round', () => {
+    const [unchained, mutex, , hazard] = cellsOf(measurements);
+    expect(unchained!.percentOfUnchained).to.equal(100);
+    expect(mutex!.percentOfUnchained).to.be.closeTo(50, 1e-9);
+    expect(mutex!.percentSpread.low).to.be.closeTo(50, 1e-9);
+    expect(mutex!.latency.p50).to.equal(500);
+    expect(mutex).to.include({
+      requests: 4,
+      repetitions: rounds,
+      outputsOk: true,
+      wrongOutputs: 0,
+      asynchronous: true,
+    });
+    expect(hazard).to.include({ outputsOk: false, wrongOutputs: 0.25, outputsChecked: 40 });
+  });
+
+  it('asynchronous is what was seen; where the kernel serialises, it is said', () => {
+    const inline = measurement('mutex-aio', 2, { asynchronous: 0 });
+    expect(makeCell({ ...head, serialised: true }, inline, measurements[0]!)).to.include({
+      asynchronous: false,
+      serialisedByKernel: true,
+    });
+    expect(makeCell(head, inline, measurements[0]!)).to.include({ asynchronous: false, serialisedByKernel: false });
+    expect(makeCell({ ...head, serialised: true }, measurements[1]!, measurements[0]!).serialisedByKernel).to.equal(
+      false,
+    );
+  });
+
+  it('compares the pairs that are there', () => {
+    const found = compareArms(head, measurements, pairs);
+    expect(found).to.have.length(1);
+    expect(found[0]).to.include({ arm: 'staged-8', against: 'mutex-aio', verdict: 'differs' });
+    expect(found[0]!.ratio).to.be.closeTo(1.6, 1e-9);
+  });
+
+  it('few rounds never differ', () => {
+    const few = measurements.map((one) => ({ ...one, seconds: one.seconds.slice(0, 5) }));
+    expect(compareArms(head, few, pairs)[0]!.verdict).to.equal('does not differ');
+  });
+
+  it('concludes what the figures say of document 4', () => {
+    const conclude = (list: Measurement[], each = head) =>
+      concludeIv(driver, cellsOf(list, each), compareArms(each, list, pairs));
+    expect(conclude(measurements)).to.equal(
+      'with 8 KiB mutex-aio keeps 50 % of unchained and staged-8 80 % (document 4: 30 % and 50 %): queueing after the build is faster (1.60 times as fast, 95 %: 1.60 to 1.60), as document 4 claims.',
+    );
+    const slower = measurements.map((one) => (one.arm === 'staged-8' ? measurement('staged-8', 4) : one));
+    expect(conclude(slower)).to.contain("against document 4's claim");
+    const equal = measurements.map((one) => (one.arm === 'staged-8' ? measurement('staged-8', 2) : one));
+    expect(conclude(equal)).to.contain('no difference shown');
+    const inline = measurements.map((one) => ({ ...one, outcome: { ...one.outcome, asynchronous: 0 } }));
+    expect(conclude(inline)).to.contain('The driver is synchronous');
+    expect(conclude(inline, { ...head, serialised: true })).to.contain('the kernel serialises');
+    expect(conclude([measurements[0]!])).to.contain('not both measured');
+  });
+
+  it('the table', () => {
+    const results = cellsOf(measurements);
+    const comparisons = compareArms(head, measurements, pairs);
+    const omitted = [{ driver: driver.name, arm: 'socket', reason: 'no reason' }];
+    const part = { driver, results, comparisons, omitted, conclusion: 'so be it.' };
+    expect(formatDriver(part)).to.equal(golden);
+    const serialised = cellsOf(
+      measurements.map((one) => ({ ...one, outcome: { ...one.outcome, asynchronous: 0 } })),
+      { ...head, serialised: true },
+    );
+    const text = formatDriver({ ...part, results: serialised });
+    expect(text).to.contain('virtio_crypto_aes_cbc (kernel; serialised by the kernel: no AIO)');
+    expect(text).not.to.match(/asynchronous|100 %/);
+  });
+
+  it('an arm that failed has no speed', () => {
+    const failed = [
+      ...measurements.slice(0, 1),
+      measurement('mutex-aio', 2, { wrong: 40, failed: 40, error: 'ENOSPC' }),
+    ];
+    const part = { driver, results: cellsOf(failed), comparisons: [], omitted: [], conclusion: '' };
+    expect(formatDriver(part))
+      .to.match(/mutex-aio +failed/)
+      .and.match(/100 % WRONG, 40 failed/);
+  });
+});
+
+const golden = `
+virtio_crypto_aes_cbc (kernel; asynchronous AIO)
+
+  % of unchained     8 KiB  document 4, 8 KiB
+  unchained        100                          independent, each its own IV, 16 in flight
+  mutex-aio        50 ±0                   30   AIO; the next is built when the one before has completed
+  staged-8         80 ±0                   50   the data of the next 8 requests is in their sockets
+  hazard          100 ±0                        the next IV set while the socket is busy: what goes wrong
+
+              size  MiB/s  p50 us  p95 us  p99 us  CPU s  switches  async     outputs
+  unchained  8 KiB   5.73     250     250     250   0.50        10  100 %       40 ok
+  mutex-aio  8 KiB   2.86     500     500     500   0.50        10  100 %       40 ok
+  staged-8   8 KiB   4.58     313     313     313   0.50        10  100 %       40 ok
+  hazard     8 KiB   5.73     250     250     250   0.50        10  100 %  25 % WRONG
+
+  speed against                          8 KiB
+  staged-8 : mutex-aio  x 1.60 differs
+  left out: socket on virtio_crypto_aes_cbc: no reason
+
+  virtio_crypto_aes_cbc: so be it.
+`;
+
+describe('conclude', () => {
+  const report = (results: Partial<Cell>[]) => ({ results, omitted: [] }) as unknown as Report;
+  const right = { arm: 'mutex', outputsOk: true };
+  const cases: [string, Report, boolean, number | RegExp][] = [
+    ['all right', report([right, { arm: 'hazard', outputsOk: false }]), false, 0],
+    ['a wrong output', report([right, { arm: 'staged-8', outputsOk: false, wrongOutputs: 0.5 }]), false, 2],
+    ['interrupted', report([right]), true, 130],
+    ['nothing measured', report([]), false, /none of the drivers is here/],
+  ];
+  for (const [name, given, interrupted, expected] of cases)
+    it(name, async () => {
+      const said: string[] = [];
+      const { write } = process.stderr;
+      process.stderr.write = ((text: string) => said.push(text)) as never;
+      let outcome: unknown;
+      try {
+        outcome = await conclude(given, undefined, interrupted, () => undefined).catch((error: Error) => error.message);
+      } finally {
+        process.stderr.write = write;
+      }
+      if (expected instanceof RegExp) expect(outcome).to.match(expected);
+      else expect(outcome).to.equal(expected);
+      expect(said.join('').includes('WRONG OUTPUTS: staged-8')).to.equal(expected === 2);
+    });
+});
+
+describe('drivers', () => {
+  it('a comma inside of parentheses is part of the name', () => {
+    expect(splitList('a, essiv(cbc(aes),sha256),cryptd(cbc(aes-generic)),b')).to.deep.equal([
+      'a',
+      'essiv(cbc(aes),sha256)',
+      'cryptd(cbc(aes-generic))',
+      'b',
+    ]);
+  });
+
+  it('wraps names of drivers only, and in the lab only', () => {
+    expect(forbiddenWrapper('cryptd(cbc(aes-generic))', 'cbc(aes)', true)).to.equal(undefined);
+    expect(forbiddenWrapper('cryptd(cbc(aes-generic))', 'cbc(aes)', false)).to.contain('--in-lab');
+    expect(forbiddenWrapper('cryptd(cbc(aes))', 'cbc(aes)', true)).to.contain('whole system');
+    expect(forbiddenWrapper('cbc-aes-aesni', 'cbc(aes)', false)).to.equal(undefined);
+  });
+});
