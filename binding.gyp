@@ -7,8 +7,13 @@
         "native/addon.cc",
         "native/aio.cc",
         "native/completions.cc",
+        "native/exports_engine.cc",
+        "native/exports_op.cc",
+        "native/exports_tfm.cc",
         "native/kernel_tfm.cc",
         "native/lanes.cc",
+        "native/library_cipher.cc",
+        "native/library_hash.cc",
         "native/library_tfm.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
@@ -17,7 +22,6 @@
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
       "conditions": [
-        ["OS!='linux'", { "sources!": ["native/aio.cc", "native/completions.cc", "native/kernel_tfm.cc", "native/lanes.cc", "native/library_tfm.cc"] }],
         ["asan==1", {
           "cflags_cc": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"],
           "ldflags": ["-fsanitize=address,undefined"]

@@ -23,7 +23,7 @@ long Completions::open() {
   polling_ = true;
   poll_.data = this;
   uv_poll_start(&poll_, UV_READABLE,
-                [](uv_poll_t* poll, int, int) { static_cast<Completions*>(poll->data)->deliver(); });
+                [](uv_poll_t* poll, int, int) { static_cast<Completions*>(poll->data)->on_readable(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   napi_add_async_cleanup_hook(
       env_, [](napi_async_cleanup_hook_handle, void* self) { static_cast<Completions*>(self)->shut(); }, this, &hook_);
@@ -62,9 +62,17 @@ void Completions::wake() {
   (void)!::write(event_fd_, &one, sizeof(one));
 }
 
-void Completions::deliver() {
+// The callback usually starts what waits for these completions, so it comes first. Emptying the eventfd after it cannot
+// lose a wake-up, as what finished before that is looked for once more.
+void Completions::on_readable() {
+  deliver();
+  if (shut_) return;
   uint64_t count;
   (void)!::read(event_fd_, &count, sizeof(count));
+  deliver();
+}
+
+void Completions::deliver() {
   std::vector<std::unique_ptr<Job>> finished;
   collect(&finished);
   if (finished.empty()) return;
@@ -84,7 +92,8 @@ void Completions::deliver() {
       triplet[1] = static_cast<double>(job->result());
       triplet[2] = job->asynchronous ? 1 : 0;
     }
-    // The environment may be going away, or the callback may close this object: nothing of `this` is used after that.
+    // The environment may be going away, or the callback may shut this object; it lives on until the loop lets go of
+    // it.
     napi_env env = env_;
     bool more = at < finished.size();
     // Raw Node-API: when a worker is being terminated, calls into JavaScript fail, and that is no error of ours.

@@ -34,6 +34,7 @@ class Completions {
   int event_fd() const { return event_fd_; }
 
  private:
+  void on_readable();
   void deliver();
 
   Napi::Env env_;

@@ -6,6 +6,14 @@
 #include "tfm.h"
 #include "wipe.h"
 
+template <typename T, void (*release)(T*)>
+struct Release {
+  void operator()(T* pointer) const { release(pointer); }
+};
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Release<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, Release<EVP_MD_CTX, EVP_MD_CTX_free>>;
+using MacContext = std::unique_ptr<EVP_MAC_CTX, Release<EVP_MAC_CTX, EVP_MAC_CTX_free>>;
+
 // What a library tfm is made of; the numbers are shared with lib/binding.ts.
 enum class LibraryKind : uint32_t {
   digest = 0,
@@ -32,6 +40,10 @@ class LibraryTfm : public Tfm {
   void close() override;
 
  private:
+  // A context with the key set. Each returns 0 or -errno.
+  long keyed_mac(MacContext* context) const;
+  long keyed_cipher(CipherContext* context, int encrypt) const;
+
   LibraryKind kind_;
   std::string name_;
   EVP_MD* digest_ = nullptr;

@@ -1,0 +1,103 @@
+#include "arguments.h"
+#include "exports.h"
+
+namespace {
+
+// (tfm) -> op
+Napi::Value op_open(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto tfm = tfm_of(env, info[0]);
+  std::shared_ptr<Op> op;
+  long error = tfm ? tfm->open_op(&op) : -EBADF;
+  return error ? number(env, error) : make_handle<Op>(env, op);
+}
+
+// (op) -> op with the same half-hashed message
+Napi::Value op_clone(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  long error;
+  std::shared_ptr<Op> copy;
+  Op* op = op_of(env, info[0], &error);
+  if (op) error = op->clone(&copy);
+  return error ? number(env, error) : make_handle<Op>(env, copy);
+}
+
+// (op). One that is in flight is closed when it has completed.
+Napi::Value op_close(const Napi::CallbackInfo& info) {
+  auto* slot = handle_slot<Op>(info.Env(), info[0]);
+  if (!slot || !*slot) return number(info.Env(), -EBADF);
+  slot->reset();
+  return number(info.Env(), 0);
+}
+
+Napi::Value op_reset(const Napi::CallbackInfo& info) {
+  long error;
+  Op* op = op_of(info.Env(), info[0], &error);
+  return number(info.Env(), op ? op->reset() : error);
+}
+
+Napi::Value op_max_request(const Napi::CallbackInfo& info) {
+  long error;
+  Op* op = op_of(info.Env(), info[0], &error);
+  return number(info.Env(), op ? op->max_request() : error);
+}
+
+// (op, src)
+Napi::Value op_update(const Napi::CallbackInfo& info) {
+  long error;
+  Op* op = op_of(info.Env(), info[0], &error);
+  Bytes src = bytes_of(info.Env(), info[1]);
+  if (op && !src.data) error = -EINVAL;
+  return number(info.Env(), error ? error : op->update(src.data, src.size));
+}
+
+// (op, dst)
+Napi::Value op_final(const Napi::CallbackInfo& info) {
+  long error;
+  Op* op = op_of(info.Env(), info[0], &error);
+  Bytes dst = bytes_of(info.Env(), info[1]);
+  if (op && !dst.data) error = -EINVAL;
+  return number(info.Env(), error ? error : op->final(dst.data, dst.size));
+}
+
+// (op, flags, iv, assoc, src, dst) -> bytes. The shortest way: raw Node-API, as this is called for each small request.
+napi_value op_run(napi_env env, napi_callback_info info) {
+  napi_value args[6];
+  size_t count = 6;
+  napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
+  long error;
+  Op* op = op_of(env, args[0], &error);
+  Unit unit;
+  if (op && !unit_of(env, args + 1, &unit)) error = -EINVAL;
+  if (!error) error = op->run(unit);
+  napi_value result;
+  napi_create_int64(env, error, &result);
+  return result;
+}
+
+// (op, flags, iv, assoc, src, dst): the data into the op, ahead of its IV. The hazard experiment alone (Staged::all)
+// does this to an op whose last request is still in flight.
+Napi::Value op_stage(const Napi::CallbackInfo& info) {
+  napi_value args[6];
+  for (size_t i = 0; i < 6; i++) args[i] = info[i];
+  auto* op = handle_slot<Op>(info.Env(), args[0]);
+  if (!op || !*op) return number(info.Env(), -EBADF);
+  Unit unit;
+  if (!unit_of(info.Env(), args + 1, &unit)) return number(info.Env(), -EINVAL);
+  if ((*op)->in_use && unit.staged != Staged::all) return number(info.Env(), -EBUSY);
+  return number(info.Env(), (*op)->stage(unit));
+}
+
+}  // namespace
+
+void export_op(Napi::Env env, Napi::Object exports) {
+  exports.Set("op_open", Napi::Function::New<op_open>(env, "op_open"));
+  exports.Set("op_clone", Napi::Function::New<op_clone>(env, "op_clone"));
+  exports.Set("op_close", Napi::Function::New<op_close>(env, "op_close"));
+  exports.Set("op_reset", Napi::Function::New<op_reset>(env, "op_reset"));
+  exports.Set("op_max_request", Napi::Function::New<op_max_request>(env, "op_max_request"));
+  exports.Set("op_update", Napi::Function::New<op_update>(env, "op_update"));
+  exports.Set("op_final", Napi::Function::New<op_final>(env, "op_final"));
+  exports.Set("op_stage", Napi::Function::New<op_stage>(env, "op_stage"));
+  exports.Set("op_run", raw_function(env, "op_run", op_run));
+}

@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <cstring>
+
+#include "library_op.h"
+
+namespace {
+
+// A message hashed piece by piece. What digests and MACs do differently is in begin, absorb and finish.
+class MessageOp : public LibraryOp {
+ public:
+  using LibraryOp::LibraryOp;
+  long run(const Unit& unit) override {
+    open_ = false;
+    long error = update(unit.src, unit.src_size);
+    return error ? error : final(unit.dst, unit.dst_size);
+  }
+  long update(const uint8_t* src, size_t size) override {
+    if (!open_ && !begin()) return -EIO;
+    open_ = true;
+    return absorb(src, size) ? 0 : -EIO;
+  }
+  long final(uint8_t* dst, size_t size) override {
+    long error = open_ ? 0 : update(nullptr, 0);
+    uint8_t result[EVP_MAX_MD_SIZE];
+    size_t length = 0;
+    if (error || !finish(result, &length)) return -EIO;
+    open_ = false;
+    size = std::min(size, length);
+    std::memcpy(dst, result, size);
+    return static_cast<long>(size);
+  }
+  long reset() override {
+    open_ = false;
+    return 0;
+  }
+
+ protected:
+  virtual bool begin() = 0;
+  virtual bool absorb(const uint8_t* src, size_t size) = 0;
+  virtual bool finish(uint8_t* result, size_t* length) = 0;
+  bool open_ = false;
+};
+
+class DigestOp : public MessageOp {
+ public:
+  DigestOp(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, DigestContext context)
+      : MessageOp(std::move(tfm)), digest_(digest), context_(std::move(context)) {}
+  long clone(std::shared_ptr<Op>* copy) override {
+    DigestContext context(EVP_MD_CTX_new());
+    if (!context || (open_ && EVP_MD_CTX_copy_ex(context.get(), context_.get()) != 1)) return -ENOMEM;
+    auto op = std::make_shared<DigestOp>(tfm_, digest_, std::move(context));
+    op->open_ = open_;
+    *copy = std::move(op);
+    return 0;
+  }
+
+ private:
+  bool begin() override { return EVP_DigestInit_ex2(context_.get(), digest_, nullptr) == 1; }
+  bool absorb(const uint8_t* src, size_t size) override { return EVP_DigestUpdate(context_.get(), src, size) == 1; }
+  bool finish(uint8_t* result, size_t* length) override {
+    unsigned written = 0;
+    bool done = EVP_DigestFinal_ex(context_.get(), result, &written) == 1;
+    *length = written;
+    return done;
+  }
+
+  const EVP_MD* digest_;
+  DigestContext context_;
+};
+
+class MacOp : public MessageOp {
+ public:
+  MacOp(std::shared_ptr<Tfm> tfm, MacContext context) : MessageOp(std::move(tfm)), context_(std::move(context)) {}
+  long clone(std::shared_ptr<Op>* copy) override {
+    MacContext context(EVP_MAC_CTX_dup(context_.get()));
+    if (!context) return -ENOMEM;
+    auto op = std::make_shared<MacOp>(tfm_, std::move(context));
+    op->open_ = open_;
+    *copy = std::move(op);
+    return 0;
+  }
+
+ private:
+  // No key given: the context starts again with the one it has.
+  bool begin() override { return EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1; }
+  bool absorb(const uint8_t* src, size_t size) override { return EVP_MAC_update(context_.get(), src, size) == 1; }
+  bool finish(uint8_t* result, size_t* length) override {
+    return EVP_MAC_final(context_.get(), result, length, EVP_MAX_MD_SIZE) == 1;
+  }
+
+  MacContext context_;
+};
+
+}  // namespace
+
+std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest) {
+  DigestContext context(EVP_MD_CTX_new());
+  return context ? std::make_shared<DigestOp>(std::move(tfm), digest, std::move(context)) : nullptr;
+}
+
+std::shared_ptr<Op> make_mac_op(std::shared_ptr<Tfm> tfm, MacContext context) {
+  return std::make_shared<MacOp>(std::move(tfm), std::move(context));
+}
