@@ -14,4 +14,5 @@ export { type RandomOptions, randomBytes } from './alg/random.js';
 export { Request } from './alg/request.js';
 export { Tfm, type TfmInfo, type TfmOptions } from './alg/tfm.js';
 export { ChainError } from './queue/chain-error.js';
-export { type ChainDone, type ChainMode, IvChain, type IvChainOptions } from './queue/iv-chain.js';
+export type { ChainDone } from './queue/deliveries.js';
+export { type ChainMode, IvChain, type IvChainOptions } from './queue/iv-chain.js';

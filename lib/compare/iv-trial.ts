@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Direction } from '../alg/iv.js';
 import type { Tfm } from '../alg/tfm.js';
-import { type ChainDone, type ChainMode, IvChain } from '../queue/iv-chain.js';
+import type { ChainDone } from '../queue/deliveries.js';
+import { type ChainMode, IvChain } from '../queue/iv-chain.js';
 import type { Outcome, Trial } from './experiment.js';
 import type { IvMaterial } from './iv-material.js';
 

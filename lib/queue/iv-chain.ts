@@ -5,6 +5,7 @@ import type { Direction, IvRule } from '../alg/iv.js';
 import type { Request } from '../alg/request.js';
 import type { Tfm } from '../alg/tfm.js';
 import { ChainError } from './chain-error.js';
+import { type ChainDone, Deliveries, type Item } from './deliveries.js';
 
 export type ChainMode = 'inline' | 'mutex' | 'staged' | 'socket' | 'resolved' | 'hazard';
 export const chainModes: readonly ChainMode[] = ['inline', 'mutex', 'staged', 'socket', 'resolved', 'hazard'];
@@ -15,9 +16,6 @@ export const chainModes: readonly ChainMode[] = ['inline', 'mutex', 'staged', 's
  */
 const backlog = 8;
 
-/** Called exactly once for each request, never inside submit; `error` is an AlgError, or a ChainError after another's. */
-export type ChainDone = (error: Error | null, bytes: number, asynchronous: boolean) => void;
-
 export interface IvChainOptions {
   mode: ChainMode;
   direction: Direction;
@@ -25,16 +23,6 @@ export interface IvChainOptions {
   iv?: Uint8Array;
   /** inline, resolved: requests in flight. staged: requests whose data waits in op sockets behind the one that runs. */
   depth?: number;
-}
-
-interface Item {
-  index: number;
-  src: Uint8Array;
-  dst: Uint8Array;
-  iv: Uint8Array | undefined;
-  done: ChainDone;
-  /** The outcome, when it came before those of earlier requests (resolved). */
-  outcome: { error: Error | null; bytes: number; asynchronous: boolean } | undefined;
 }
 
 /** One op socket, or a half of one in the hazard experiment. */
@@ -77,20 +65,15 @@ export class IvChain {
   readonly #staged: Slot[] = [];
   /** Requests not built yet. */
   #waiting: Item[] = [];
-  /** resolved: requests whose completion has not been delivered, in order. */
-  #undelivered: Item[] = [];
-  /** Completions that came inside submit: delivered after it. */
-  #early: (() => void)[] = [];
+  readonly #deliveries = new Deliveries(() => {
+    if (this.#waiting.length <= backlog / 2) for (const resolve of this.#room.splice(0)) resolve();
+  });
   #running = 0;
   #accepted = 0;
-  #open = 0;
   #partial = false;
   #ivOnSocket = false;
   #failure: ChainError | undefined;
-  /** resolved: the first failure among those delivered. */
-  #hole: ChainError | undefined;
   #closed = false;
-  #idle: (() => void)[] = [];
   #room: (() => void)[] = [];
 
   /** @throws TypeError, RangeError when the mode does not fit the algorithm, AlgError */
@@ -123,11 +106,11 @@ export class IvChain {
 
   /** The error that stopped the chain. */
   get failure(): ChainError | undefined {
-    return this.#hole ?? this.#failure;
+    return this.#deliveries.hole ?? this.#failure;
   }
   /** Requests accepted whose completion has not been delivered. */
   get pending(): number {
-    return this.#open;
+    return this.#deliveries.pending;
   }
 
   /**
@@ -138,10 +121,10 @@ export class IvChain {
   submit(src: Uint8Array, dst: Uint8Array, done: ChainDone, iv?: Uint8Array): Answer {
     this.#check(src, dst, iv);
     const index = this.#accepted++;
-    this.#open++;
     const item: Item = { index, src, dst, iv, done, outcome: undefined };
+    this.#deliveries.accept(item, this.mode === 'resolved');
     if (this.#failure) {
-      this.#deliverLater(item, this.#failure, 0, false);
+      this.#deliver(item, this.#failure, 0, false);
       return 'in progress';
     }
     if (this.mode === 'resolved') this.#resolve(item);
@@ -163,15 +146,15 @@ export class IvChain {
   }
 
   /** Resolves when every completion has been delivered. */
-  async idle(): Promise<void> {
-    while (this.#open > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  idle(): Promise<void> {
+    return this.#deliveries.idle();
   }
 
   /** Closes its op sockets. Requests that have not started fail; what is in flight completes first. Twice is once. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#open > 0) {
+    if (this.pending > 0) {
       const next = this.#staged[0]?.item ?? this.#waiting[0];
       this.#stop(next?.index ?? this.#accepted, new AlgError(closedByUser(this.#tfm.name)));
     }
@@ -247,7 +230,6 @@ export class IvChain {
   #resolve(item: Item): void {
     item.iv = Uint8Array.from(this.#iv);
     if (item.src.length > 0) this.#rule!.advance(this.direction, item.iv, item.src, item.dst, this.#iv);
-    this.#undelivered.push(item);
   }
 
   /** Starts what can start, then builds ahead what may be built. */
@@ -324,7 +306,7 @@ export class IvChain {
 
   #complete(slot: Slot, result: number, asynchronous: boolean, fromEngine: boolean): void {
     this.#running--;
-    if (fromEngine && this.#early.length > 0) this.#flush();
+    if (fromEngine) this.#deliveries.flush();
     if (result < 0) {
       this.#fail(slot, slot.request.error(result), asynchronous);
       if (fromEngine) this.#pump();
@@ -335,9 +317,9 @@ export class IvChain {
       this.#free.push(slot);
       // The next request first: it is on the critical path, the caller's completion is not.
       if (fromEngine) this.#pump();
-      if (this.mode === 'resolved') this.#deliverInOrder(item, null, result, asynchronous);
-      else if (fromEngine) this.#deliver(item, null, result, asynchronous);
-      else this.#deliverLater(item, null, result, asynchronous);
+      if (fromEngine && this.mode !== 'resolved')
+        this.#deliveries.now(item, { error: null, bytes: result, asynchronous });
+      else this.#deliver(item, null, result, asynchronous);
     }
   }
 
@@ -351,13 +333,8 @@ export class IvChain {
   #fail(slot: Slot, error: Error, asynchronous: boolean): void {
     const item = slot.item!;
     this.#empty(slot);
-    if (this.#independent) {
-      this.#deliverLater(item, error, 0, asynchronous);
-      return;
-    }
-    if (this.mode === 'resolved') this.#deliverInOrder(item, error, 0, asynchronous);
-    else this.#deliverLater(item, error, 0, asynchronous);
-    this.#stop(item.index, error);
+    this.#deliver(item, error, 0, asynchronous);
+    if (!this.#independent) this.#stop(item.index, error);
   }
 
   /** Takes the slot back without what its op socket may still hold. */
@@ -382,51 +359,12 @@ export class IvChain {
     const behind = [...staged.map((slot) => slot.item!), ...this.#waiting];
     this.#waiting = [];
     for (const slot of staged) this.#empty(slot);
-    for (const item of behind) {
-      if (this.mode === 'resolved') this.#deliverInOrder(item, failure, 0, false);
-      else this.#deliverLater(item, failure, 0, false);
-    }
-  }
-
-  /** resolved: a series is delivered as a series, and nothing of it after a hole. */
-  #deliverInOrder(item: Item, error: Error | null, bytes: number, asynchronous: boolean): void {
-    item.outcome = { error, bytes, asynchronous };
-    while (this.#undelivered[0]?.outcome) {
-      const first = this.#undelivered.shift()!;
-      const outcome = first.outcome!;
-      const cause = this.#hole ?? outcome.error;
-      if (cause) this.#hole ??= cause instanceof ChainError ? cause : new ChainError(first.index, cause);
-      this.#deliverLater(first, cause, cause ? 0 : outcome.bytes, outcome.asynchronous);
-    }
-  }
-
-  #deliverLater(item: Item, error: Error | null, bytes: number, asynchronous: boolean): void {
-    if (this.#early.length === 0) queueMicrotask(() => this.#flush());
-    this.#early.push(() => this.#deliver(item, error, bytes, asynchronous));
-  }
-
-  #flush(): void {
-    const early = this.#early;
-    this.#early = [];
-    for (const deliver of early) deliver();
+    for (const item of behind) this.#deliver(item, failure, 0, false);
   }
 
   #deliver(item: Item, error: Error | null, bytes: number, asynchronous: boolean): void {
-    this.#open--;
-    try {
-      item.done(error, bytes, asynchronous);
-    } catch (thrown) {
-      // One callback's exception must not keep the others' completions from them.
-      queueMicrotask(() => {
-        throw thrown;
-      });
-    }
-    if (this.#waiting.length <= backlog / 2) this.#wake(this.#room);
-    if (this.#open === 0) this.#wake(this.#idle);
-  }
-
-  #wake(waiting: (() => void)[]): void {
-    for (const resolve of waiting.splice(0)) resolve();
+    if (this.mode === 'resolved') this.#deliveries.inOrder(item, { error, bytes, asynchronous });
+    else this.#deliveries.later(item, { error, bytes, asynchronous });
   }
 }
 
