@@ -204,7 +204,7 @@ export class Tfm {
   // Where the driver is asynchronous, AIO takes over from the lanes as soon as a probe has proved it.
   #chooseEngine(): void {
     if (this.provider !== 'kernel' || (this.type !== 'skcipher' && this.type !== 'aead')) return;
-    if (!asynchronousDrivers(readProcCrypto(), this.type).some(({ driver }) => driver === this.info.driver)) return;
+    if (!isAsynchronous(this.type, this.info.driver)) return;
     chooseEngine(this.type, this.name, this.provider).then(
       ({ name }) => {
         this.engine = sharedEngine(name);
@@ -354,6 +354,17 @@ const ENOKEY = 126;
 
 // What /proc/crypto says of an algorithm does not change, and reading it takes longer than opening the socket.
 const known = new Map<string, ReturnType<typeof findAlgorithm>>();
+
+const asynchronous = new Map<string, boolean>();
+
+/** Whether a driver is one that can be in flight; remembered, for the same reason. */
+function isAsynchronous(type: AlgType, name: string | undefined): boolean {
+  const key = `${type} ${name}`;
+  const answer =
+    asynchronous.get(key) ?? asynchronousDrivers(readProcCrypto(), type).some(({ driver }) => driver === name);
+  asynchronous.set(key, answer);
+  return answer;
+}
 
 function lookUp(type: AlgType, name: string): ReturnType<typeof findAlgorithm> {
   const key = `${type} ${name}`;
