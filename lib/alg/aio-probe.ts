@@ -53,6 +53,19 @@ export function asynchronousDrivers(list: Algorithm[], type: AlgType): Algorithm
   );
 }
 
+// Neither does a driver change, and reading /proc/crypto takes longer than opening a socket.
+const asynchronous = new Map<string, boolean>();
+
+/** Whether this driver is one of asynchronousDrivers(). It must have been bound: drivers are listed only then. */
+export function isAsynchronous(type: AlgType, driver: string | undefined): boolean {
+  if (driver === undefined) return false;
+  const key = `${type} ${driver}`;
+  const is =
+    asynchronous.get(key) ?? asynchronousDrivers(readProcCrypto(), type).some((each) => each.driver === driver);
+  asynchronous.set(key, is);
+  return is;
+}
+
 async function prove(type: AioType): Promise<AioProbe> {
   const afAlg = binding().af_alg_probe();
   if (afAlg < 0) return { state: 'gone', driver: undefined, evidence: algError('socket', 'AF_ALG', afAlg).hint };

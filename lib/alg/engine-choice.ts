@@ -1,4 +1,4 @@
-import { asynchronousDrivers, probeAio } from './aio-probe.js';
+import { isAsynchronous, probeAio } from './aio-probe.js';
 import type { EngineName } from './engine.js';
 import { type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
 import type { ProviderName } from './provider.js';
@@ -16,9 +16,8 @@ export interface EngineChoice {
 export async function chooseEngine(type: AlgType, name: string, provider: ProviderName): Promise<EngineChoice> {
   if (provider === 'library') return { name: 'lanes', why: 'libcrypto has no AIO' };
   if (type === 'hash' || type === 'rng') return { name: 'lanes', why: `the kernel has no AIO for type ${type}` };
-  const list = readProcCrypto();
-  const driver = findAlgorithm(list, type, name)?.driver;
-  if (!asynchronousDrivers(list, type).some((each) => each.driver === driver))
+  const driver = findAlgorithm(readProcCrypto(), type, name)?.driver;
+  if (!isAsynchronous(type, driver))
     return { name: 'lanes', why: `the driver ${driver ?? name} computes in the caller's context` };
   const { state } = await probeAio(type);
   if (state === 'asynchronous' || state === 'one-per-socket')

@@ -67,7 +67,7 @@ const hints: Record<string, Record<string, string>> = {
     EACCES: forbidden,
   },
   'setsockopt(key)': {
-    EINVAL: 'the key is not one for this algorithm (size, weak key, or parity)',
+    EINVAL: 'the key is not one for this algorithm (its size, a weak key, or equal halves)',
     ENOPROTOOPT: 'this algorithm takes no key',
     EOPNOTSUPP: 'this algorithm takes no key',
     ENOSYS: 'this algorithm takes no key',

@@ -1,16 +1,19 @@
-import { binding, libraryKind, type OpHandle, type TfmHandle, typeNumber } from '../binding.js';
-import { asynchronousDrivers } from './aio-probe.js';
+import { binding, type OpHandle, type TfmHandle } from '../binding.js';
+import { isAsynchronous } from './aio-probe.js';
 import { Batch } from './batch.js';
-import { checkBytes, checkInteger, checkWord, noBytes, wrongSize, wrongType } from './bytes.js';
+import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './bytes.js';
+import { probeCarry } from './carry.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
 import { chooseEngine } from './engine-choice.js';
 import { sharedEngine } from './engines.js';
 import { algError } from './error.js';
 import { type IvRule, ivRule } from './iv.js';
 import { type LibraryAlgorithm, libraryAlgorithm } from './library.js';
-import { type AlgType, algTypes, findAlgorithm, readProcCrypto } from './proc-crypto.js';
+import { type AlgType, algTypes } from './proc-crypto.js';
 import { chooseProvider, type ProviderName, providerNames } from './provider.js';
 import { Request } from './request.js';
+import { openTfm, type Seal } from './tfm-handle.js';
+import { describeKernel, describeLibrary, type TfmInfo } from './tfm-info.js';
 
 export interface TfmOptions {
   /** The raw key. It is copied, and the copy wiped; the caller's bytes stay the caller's. */
@@ -23,26 +26,6 @@ export interface TfmOptions {
   provider?: ProviderName | 'auto';
   /** What runs asynchronous requests: a name, or an engine of the caller's. 'auto': see Tfm.engine. Default 'auto'. */
   engine?: EngineName | 'auto' | Engine;
-}
-
-/** Sizes of an algorithm, in bytes; undefined where /proc/crypto cannot be read. */
-export interface TfmInfo {
-  ivSize: number | undefined;
-  blockSize: number | undefined;
-  digestSize: number | undefined;
-  minKeySize: number | undefined;
-  maxKeySize: number | undefined;
-  maxAuthSize: number | undefined;
-  /** The driver behind the name; 'libcrypto' for the library. */
-  driver: string | undefined;
-  /** The algorithm's own name, also where it was asked for by its driver's. */
-  algorithm: string;
-}
-
-interface Sealed {
-  key: Uint8Array | undefined;
-  keySerial: number | undefined;
-  authSize: number | undefined;
 }
 
 /**
@@ -95,7 +78,7 @@ export class Tfm {
       if (!this.#library) throw algError('library', name, -ENOENT);
     }
     this.#open({ key: options.key, keySerial: options.keySerial, authSize: options.authSize });
-    this.info = this.#describe();
+    this.info = this.#library ? describeLibrary(name, this.#library) : describeKernel(type, name);
     this.engine = typeof engine !== 'string' ? engine : sharedEngine(engine === 'auto' ? 'lanes' : engine);
     if (engine === 'auto') this.#chooseEngine();
   }
@@ -148,7 +131,10 @@ export class Tfm {
    * Kernel: the socket's ctx->iv, which the cipher wrote back.
    */
   carriesIv(): boolean {
-    this.#carries ??= this.type === 'skcipher' && this.#probeCarry();
+    if (this.type !== 'skcipher') return false;
+    if (!this.#keyed) throw algError('sendmsg', this.name, -ENOKEY);
+    const { ivSize = 0, blockSize = 1 } = this.info;
+    this.#carries ??= probeCarry(() => this.openOp(), ivSize, blockSize);
     return this.#carries;
   }
 
@@ -186,18 +172,13 @@ export class Tfm {
 
   // A key can be set only before the first op is opened (af_alg.c:alg_setsockopt, EBUSY), so a change of key is a new
   // socket, and the old one lives as long as the requests in flight on it.
-  #open(sealed: Sealed): void {
+  #open(seal: Seal): void {
     if (this.#closed) throw algError(this.type, this.name, -EBADF);
-    const fresh = this.provider === 'kernel' ? this.#openKernel() : this.#openLibrary(sealed);
-    try {
-      this.#seal(fresh, sealed);
-    } catch (error) {
-      binding().tfm_close(fresh);
-      throw error;
-    }
+    const fresh = openTfm(this.type, this.name, seal, this.#library);
     if (this.#handle) binding().tfm_close(this.#handle);
     this.#handle = fresh;
-    this.#authSize = sealed.authSize;
+    this.#authSize = seal.authSize;
+    this.#keyed = seal.key !== undefined || seal.keySerial !== undefined;
     this.generation++;
   }
 
@@ -213,101 +194,6 @@ export class Tfm {
     );
   }
 
-  #openKernel(): TfmHandle {
-    const failed: string[] = [];
-    const handle = binding().kernel_open(typeNumber[this.type], this.name, 0, 0, failed);
-    if (typeof handle !== 'number') return handle;
-    const list = failed[0] === 'bind' && handle === -ENOENT ? readProcCrypto() : [];
-    const other = algTypes.find((type) => type !== this.type && findAlgorithm(list, type, this.name));
-    throw algError(
-      failed[0] ?? 'bind',
-      this.name,
-      handle,
-      other && `it is of type ${other}, and was asked for as ${this.type}`,
-    );
-  }
-
-  #openLibrary(sealed: Sealed): TfmHandle {
-    const library = this.#library!;
-    const keySize = sealed.key?.length ?? library.keySizes?.[0] ?? 0;
-    const evpName = library.evpName(keySize);
-    if (evpName === undefined) throw this.#wrongKey(keySize, library.keySizes!.join(' or '));
-    // As the kernel answers (crypto/ahash.c), instead of hashing without it.
-    if (sealed.key && library.kind === libraryKind.digest) throw algError('setsockopt(key)', this.name, -ENOSYS);
-    const handle = binding().library_open(library.kind, evpName);
-    if (typeof handle === 'number') throw algError('library', this.name, handle);
-    return handle;
-  }
-
-  #wrongKey(got: number, expected: string): RangeError {
-    return new RangeError(`key: expected ${expected} bytes for ${this.name}, got ${got}`);
-  }
-
-  #seal(handle: TfmHandle, { key, keySerial, authSize }: Sealed): void {
-    const check = (syscall: string, result: number, hint?: string) => {
-      if (result < 0) throw algError(syscall, this.name, result, hint);
-    };
-    const native = binding();
-    if (keySerial !== undefined) check('setsockopt(key serial)', native.tfm_set_key_serial(handle, keySerial));
-    // A DRBG must be seeded, and takes an empty seed (algif_rng.c).
-    const seed = key ?? (this.type === 'rng' && this.provider === 'kernel' ? noBytes : undefined);
-    if (seed) {
-      const result = native.tfm_set_key(handle, seed);
-      if (result === -EINVAL && key) throw this.#refusedKey(key.length);
-      if (key) check('setsockopt(key)', result);
-    }
-    this.#keyed = key !== undefined || keySerial !== undefined;
-    if (authSize === undefined) return;
-    if (this.type !== 'aead') throw new TypeError(`authSize: expected none for a ${this.type}, got ${authSize}`);
-    checkInteger('authSize', authSize, 0, 64);
-    check('setsockopt(authsize)', native.tfm_set_authsize(handle, authSize));
-  }
-
-  /** The kernel says EINVAL to any key it does not like; where the sizes are known, say so. */
-  #refusedKey(size: number): Error {
-    const known = findAlgorithm(readProcCrypto(), this.type, this.name);
-    const { minKeySize: min, maxKeySize: max } = known ?? {};
-    if (min === undefined || max === undefined || (size >= min && size <= max))
-      return algError(
-        'setsockopt(key)',
-        this.name,
-        -EINVAL,
-        this.type === 'skcipher' && this.name.includes('xts')
-          ? 'not a key for this algorithm (size, or its two halves are equal)'
-          : undefined,
-      );
-    return this.#wrongKey(size, min === max ? `${min}` : `${min} to ${max}`);
-  }
-
-  #describe(): TfmInfo {
-    const library = this.#library;
-    if (library) {
-      const sizes = library.keySizes ?? [undefined, undefined];
-      const { ivSize, blockSize, digestSize, maxAuthSize } = library;
-      return {
-        ivSize,
-        blockSize,
-        digestSize,
-        maxAuthSize,
-        minKeySize: sizes[0],
-        maxKeySize: sizes.at(-1),
-        driver: 'libcrypto',
-        algorithm: this.name,
-      };
-    }
-    const found = lookUp(this.type, this.name);
-    return {
-      ivSize: found?.ivSize,
-      blockSize: found?.blockSize,
-      digestSize: found?.digestSize,
-      minKeySize: found?.minKeySize,
-      maxKeySize: found?.maxKeySize,
-      maxAuthSize: found?.maxAuthSize,
-      driver: found?.driver,
-      algorithm: found?.name ?? this.name,
-    };
-  }
-
   #withOp(use: (op: OpHandle) => number): number {
     const op = this.openOp();
     try {
@@ -318,60 +204,11 @@ export class Tfm {
       binding().op_close(op);
     }
   }
-
-  #probeCarry(): boolean {
-    if (!this.#keyed) throw algError('sendmsg', this.name, -ENOKEY);
-    const { ivSize = 0, blockSize = 1 } = this.info;
-    const size = Math.max(64, blockSize);
-    const src = new Uint8Array(2 * size).fill(0x5a);
-    const iv = new Uint8Array(ivSize).fill(1);
-    const run = (op: OpHandle, first: Uint8Array | null, from: number, to: number) => {
-      const dst = new Uint8Array(to - from);
-      const result = binding().op_run(op, 1, first, 0, src.subarray(from, to), dst);
-      return result === dst.length ? dst : new Uint8Array(0);
-    };
-    const whole = this.openOp();
-    const parts = this.openOp();
-    try {
-      const expected = run(whole, iv, 0, 2 * size);
-      const got = Buffer.concat([run(parts, iv, 0, size), run(parts, null, size, 2 * size)]);
-      return expected.length > 0 && got.equals(expected);
-    } finally {
-      binding().op_close(whole);
-      binding().op_close(parts);
-    }
-  }
 }
 
 /** CRYPTO_MAX_ALG_NAME, less the end of the string. */
 const longestName = 127;
 const EBADF = 9;
 const ENOENT = 2;
-const EINVAL = 22;
-const ENOSYS = 38;
 const EOPNOTSUPP = 95;
 const ENOKEY = 126;
-
-// What /proc/crypto says of an algorithm does not change, and reading it takes longer than opening the socket.
-const known = new Map<string, ReturnType<typeof findAlgorithm>>();
-
-const asynchronous = new Map<string, boolean>();
-
-/** Whether a driver is one that can be in flight; remembered, for the same reason. */
-function isAsynchronous(type: AlgType, name: string | undefined): boolean {
-  const key = `${type} ${name}`;
-  const answer =
-    asynchronous.get(key) ?? asynchronousDrivers(readProcCrypto(), type).some(({ driver }) => driver === name);
-  asynchronous.set(key, answer);
-  return answer;
-}
-
-function lookUp(type: AlgType, name: string): ReturnType<typeof findAlgorithm> {
-  const key = `${type} ${name}`;
-  let found = known.get(key);
-  if (!found) {
-    found = findAlgorithm(readProcCrypto(), type, name);
-    if (found) known.set(key, found);
-  }
-  return found;
-}
