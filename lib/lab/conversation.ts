@@ -8,13 +8,13 @@ export interface ConversationStreams {
   stdout: Writable;
   stderr: Writable;
   stdin?: Readable | undefined;
+  /** Called when the command is about to start. */
+  onStart?: () => void;
 }
 
 export interface Outcome {
   /** Exit status of the command. */
   status: number;
-  /** `performance.now()` when the command was about to start. */
-  bootedAt: number;
   /** The kernel's log. */
   log: string;
 }
@@ -64,13 +64,15 @@ function watch(streams: Writable[]): { broken: Promise<never>; stop(): void } {
 }
 
 /**
- * The host's side of init.sh: sends the job, passes the streams, takes the result. Never ends if the guest dies: the caller watches QEMU.
- * @throws LabError `output` when stdout or stderr breaks; `died` when init says something else than it should.
+ * The host's side of init.sh: sends the job, passes the streams, takes the result.
+ * @param failure rejects when the machine is gone or no longer wanted, which its ports do not tell.
+ * @throws what `failure` does; LabError `output` when stdout or stderr breaks; `died` when init says something else than it should.
  */
 export async function converse(
   ports: Record<PortName, Duplex>,
   job: Buffer,
   streams: ConversationStreams,
+  failure: Promise<never>,
 ): Promise<Outcome> {
   // Ports end without ceremony when QEMU is killed.
   for (const port of Object.values(ports)) port.on('error', () => undefined);
@@ -93,15 +95,15 @@ export async function converse(
     await step('up');
     ports.control.write(job);
     await step('run');
-    const bootedAt = performance.now();
+    streams.onStart?.();
     streams.stdin?.pipe(ports.stdin);
     const [status, ...counts] = (await step('done')).map(Number);
     await Promise.all(complete.map((reached, n) => reached(counts[n] ?? Number.NaN)));
-    return { status: status ?? Number.NaN, bootedAt, log: `${Buffer.concat(log)}` };
+    return { status: status ?? Number.NaN, log: `${Buffer.concat(log)}` };
   };
   const watched = watch([streams.stdout, streams.stderr]);
   try {
-    return await Promise.race([steps(), watched.broken]);
+    return await Promise.race([steps(), watched.broken, failure]);
   } finally {
     watched.stop();
     streams.stdin?.unpipe(ports.stdin);

@@ -9,6 +9,11 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t debugfs debug /sys/kernel/debug
 
+# The kernel boots on one processor (see machine.ts).
+for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do
+  echo 1 >"$cpu"
+done
+
 load() {
   while read -r module; do insmod "/modules/$module"; done <"/modules/$1"
 }

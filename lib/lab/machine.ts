@@ -41,6 +41,21 @@ function accelerator(): string {
   return 'tcg,thread=multi';
 }
 
+/** The kernel's command line. */
+const parameters = [
+  'console=ttyS0',
+  'quiet',
+  // A kernel in trouble ends QEMU at once, and with it the run: what came after would prove nothing, or hang.
+  'oops=panic',
+  'panic=-1',
+  // The log keeps its first lines whatever the command makes the kernel say.
+  'log_buf_len=4M',
+  // init.sh turns the self-tests on again where they matter.
+  'cryptomgr.notests=1',
+  // init.sh starts the other processors. The kernel patches its own code most while it boots, and emulated processors see each other's patches late now and then.
+  'maxcpus=1',
+];
+
 /** A value inside a QEMU option: a comma is written twice. */
 const quoted = (text: string) => text.replaceAll(',', ',,');
 
@@ -52,15 +67,22 @@ export function machineArguments(options: MachineOptions): string[] {
   const share = (path: string, tag: string, access: string) =>
     `local,path=${quoted(path)},mount_tag=${tag},security_model=none,multidevs=remap${access}`;
   return [
-    ...['-M', 'q35', '-accel', accelerator(), '-cpu', 'max', '-smp', `${options.cpus}`, '-m', `${options.memory}`],
+    ...[
+      '-M',
+      'q35,smm=off,sata=off,usb=off,vmport=off',
+      '-accel',
+      accelerator(),
+      '-cpu',
+      'max',
+      '-smp',
+      `${options.cpus}`,
+      '-m',
+      `${options.memory}`,
+    ],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-rtc', 'base=utc'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...['-kernel', options.image, '-initrd', options.initramfs],
-    // A panic ends QEMU at once. The log must keep its first lines whatever the command makes the kernel say.
-    ...[
-      '-append',
-      ['console=ttyS0', 'quiet', 'panic=-1', 'log_buf_len=4M', 'cryptomgr.notests=1', ...variables].join(' '),
-    ],
+    ...['-append', [...parameters, ...variables].join(' ')],
     ...['-virtfs', share('/', 'host', ',readonly=on')],
     ...(options.output ? ['-virtfs', share(options.output, 'output', '')] : []),
     ...['-object', 'cryptodev-backend-builtin,id=crypto', '-device', 'virtio-crypto-pci,cryptodev=crypto'],

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { hostLacksAfAlg } from '../../lib/lab/host-kernel.js';
-import { labUnavailable } from '../../lib/lab/tools.js';
+import { findTool, labUnavailable } from '../../lib/lab/tools.js';
 import { isRunning, lab, withFolder } from './lab-run.js';
 
 /** Puts programs of these names in front of the host's. */
@@ -31,6 +31,26 @@ describe('dmalg lab: what can be missing', function () {
     const { status, stderr } = await lab(['--', 'true'], { env: { ...process.env, PATH: '/nowhere' } });
     expect(status).to.equal(4);
     expect(stderr).to.match(/^dmalg: the lab needs qemu-system-x86_64, .* apt-get install qemu-system-x86\n$/);
+  });
+
+  it('boots once more when the kernel stops before the command has started, and says so', async () => {
+    await withFolder(async (folder) => {
+      const qemu = findTool('qemu-system-x86_64');
+      const script = `[ -e '${folder}/first' ] && exec ${qemu} "$@"; touch '${folder}/first'; echo 'no luck' >&2; exit 1`;
+      const { PATH } = withPrograms(folder, { 'qemu-system-x86_64': script });
+      const { status, stderr } = await lab(['--', 'sh', '-c', 'exit 9'], { env: { ...process.env, PATH } });
+      expect(status).to.equal(9);
+      expect(stderr).to.match(/^dmalg: the test kernel stopped before .*: no luck; booting once more$/m);
+    });
+  });
+
+  it('says why QEMU cannot run', async () => {
+    await withFolder(async (folder) => {
+      const { PATH } = withPrograms(folder, { 'qemu-system-x86_64': 'echo "qemu: no memory" >&2; exit 1' });
+      const { status, stderr } = await lab(['--quiet', '--', 'true'], { env: { ...process.env, PATH } });
+      expect(status).to.equal(4);
+      expect(stderr).to.equal('dmalg: the test kernel stopped before the command ended: qemu: no memory\n');
+    });
   });
 
   it('says which kernel is not offered', async () => {
