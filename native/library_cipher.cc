@@ -12,6 +12,7 @@ class CipherOp : public LibraryOp {
     mode_ = EVP_CIPHER_get_mode(cipher);
     block_ = static_cast<size_t>(EVP_CIPHER_get_block_size(cipher));
     iv_size_ = static_cast<size_t>(EVP_CIPHER_get_iv_length(cipher));
+    chacha_ = EVP_CIPHER_is_a(cipher, "ChaCha20");
   }
   long run(const Unit& unit) override {
     EVP_CIPHER_CTX* context = contexts_[static_cast<size_t>(unit.direction)].get();
@@ -19,16 +20,42 @@ class CipherOp : public LibraryOp {
     if (unit.src_size % block_ || (mode_ == EVP_CIPH_XTS_MODE && unit.src_size < 16)) return -EINVAL;
     if (unit.src_size > static_cast<size_t>(unlimited)) return -EMSGSIZE;
     if (unit.iv && EVP_CipherInit_ex2(context, nullptr, nullptr, unit.iv, -1, nullptr) != 1) return -EINVAL;
+    if (counter_wraps(unit)) return run_across_wrap(unit);
     int length = 0;
     if (EVP_CipherUpdate(context, unit.dst, &length, unit.src, static_cast<int>(unit.src_size)) != 1) return -EINVAL;
     return length;
   }
 
  private:
+  // ChaCha20's block counter has 32 bits and starts again at 0 in the kernel (lib/crypto/chacha.c); libcrypto carries
+  // into the nonce.
+  size_t bytes_to_wrap(const Unit& unit) const {
+    uint32_t counter = unit.iv[0] | unit.iv[1] << 8 | unit.iv[2] << 16 | static_cast<uint32_t>(unit.iv[3]) << 24;
+    return ((1ULL << 32) - counter) * 64;
+  }
+  bool counter_wraps(const Unit& unit) const { return chacha_ && unit.iv && unit.src_size > bytes_to_wrap(unit); }
+  long run_across_wrap(const Unit& unit) {
+    uint8_t iv[16];
+    std::memcpy(iv, unit.iv, sizeof(iv));
+    size_t first = bytes_to_wrap(unit);
+    Unit part = unit;
+    part.src_size = first;
+    long done = run(part);
+    if (done < 0) return done;
+    std::memset(iv, 0, 4);
+    part.iv = iv;
+    part.src += first;
+    part.dst += first;
+    part.src_size = unit.src_size - first;
+    long rest = run(part);
+    return rest < 0 ? rest : done + rest;
+  }
+
   CipherContext contexts_[2];
   int mode_;
   size_t block_;
   size_t iv_size_;
+  bool chacha_;
 };
 
 // AF_ALG's layout: associated data, then text, then (of a ciphertext) the tag; the associated data is copied through.

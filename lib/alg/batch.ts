@@ -22,7 +22,7 @@ export interface BatchFields {
  */
 export class Batch implements Work {
   readonly tfm: Tfm;
-  readonly fields: BatchFields;
+  readonly fields: Readonly<BatchFields>;
   /** Bytes or -errno of each unit, once done. */
   readonly status: Int32Array;
   result = 0;
@@ -48,7 +48,8 @@ export class Batch implements Work {
     if ((ivs?.length ?? 0) !== count * ivSize)
       throw wrongSize('ivs', `${count} IVs of ${ivSize} bytes`, ivs?.length ?? 0);
     this.tfm = tfm;
-    this.fields = fields;
+    // Frozen: native code reads these buffers while the batch is in flight.
+    this.fields = Object.freeze({ ...fields });
     this.status = new Int32Array(count);
   }
 

@@ -42,6 +42,7 @@ export class Request implements Work {
   }
   set direction(value: Direction) {
     if (value === this.#direction) return;
+    this.#checkIdle();
     checkWord('direction', value, ['encrypt', 'decrypt']);
     this.#direction = value;
   }
@@ -51,6 +52,7 @@ export class Request implements Work {
   }
   set iv(value: Uint8Array | null) {
     if (value === this.#iv) return;
+    this.#checkIdle();
     if (value !== null) {
       checkBytes('iv', value);
       const size = this.tfm.info.ivSize;
@@ -64,6 +66,7 @@ export class Request implements Work {
   }
   set src(value: Uint8Array) {
     if (value === this.#src) return;
+    this.#checkIdle();
     checkBytes('src', value);
     this.#src = value;
     this.#laidOut = false;
@@ -73,6 +76,7 @@ export class Request implements Work {
   }
   set dst(value: Uint8Array) {
     if (value === this.#dst) return;
+    this.#checkIdle();
     checkBytes('dst', value);
     this.#dst = value;
     this.#laidOut = false;
@@ -83,6 +87,7 @@ export class Request implements Work {
   }
   set assocLength(value: number) {
     if (value === this.#assocLength) return;
+    this.#checkIdle();
     checkInteger('assocLength', value, 0, 2 ** 31 - 1);
     this.#assocLength = value;
   }
@@ -284,9 +289,14 @@ export class Request implements Work {
     return flags;
   }
 
+  /** What is in flight keeps its buffers, and so its fields. */
+  #checkIdle(): void {
+    if (this.#busy) throw this.error(-EBUSY);
+  }
+
   #checkUsable(): void {
     if (this.#closed) throw this.error(-EBADF);
-    if (this.#busy) throw this.error(-EBUSY);
+    this.#checkIdle();
     if (this.#generation !== this.tfm.generation) this.#reopen();
   }
 

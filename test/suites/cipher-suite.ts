@@ -182,6 +182,18 @@ export function cipherSuite(provider: Provider): void {
       expect(counter.equals(Buffer.alloc(16, 0xff)), 'the caller’s IV is as it was').to.equal(true);
     });
 
+    it('the 32-bit counter of chacha20 starts again at 0, and leaves the nonce alone', () => {
+      const data = Buffer.alloc(64 * 7 + 5, 3);
+      const nearEnd = Buffer.concat([Buffer.from('feffffff', 'hex'), nonce]);
+      const atStart = Buffer.concat([Buffer.alloc(4), nonce]);
+      const node = (from: Buffer, part: Buffer) => nodeCrypto.createCipheriv('chacha20', key, from).update(part);
+      const expected = Buffer.concat([node(nearEnd, data.subarray(0, 128)), node(atStart, data.subarray(128))]);
+      expect(encrypt('chacha20', { ...options, key, iv: nearEnd }, data)).to.deep.equal(expected);
+      const cipher = createCipheriv('chacha20', key, nearEnd, options);
+      const parts = [cipher.update(data.subarray(0, 100)), cipher.update(data.subarray(100)), cipher.final()];
+      expect(Buffer.concat(parts)).to.deep.equal(expected);
+    });
+
     it('pads cbc and ecb like PKCS#7, or not', () => {
       expect(encrypt('cbc(aes)', { key, iv, ...options }, Buffer.alloc(16))).to.have.length(32);
       expect(encrypt('cbc(aes)', { key, iv, autoPadding: false, ...options }, Buffer.alloc(16))).to.have.length(16);

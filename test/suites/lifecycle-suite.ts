@@ -198,6 +198,20 @@ export function lifecycleSuite(provider: 'kernel' | 'library', engines: EngineNa
       tfm.close();
     });
 
+    it('a request in flight keeps its fields', async () => {
+      const tfm = new Tfm('skcipher', 'cbc(aes)', options);
+      const request = tfm.request();
+      Object.assign(request, { iv: bytes(), src: bytes(), dst: bytes() });
+      const run = request.run();
+      for (const fields of [{ src: bytes() }, { dst: bytes() }, { iv: bytes() }, { direction: 'decrypt' }])
+        expect(() => Object.assign(request, fields))
+          .to.throw(AlgError)
+          .with.property('code', 'EBUSY');
+      await run;
+      Object.assign(request, { src: bytes() });
+      tfm.close();
+    });
+
     it('Batch and engine', async () => {
       const engine = openLanes(1);
       const tfm = new Tfm('skcipher', 'cbc(aes)', { ...options, engine });
