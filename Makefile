@@ -46,7 +46,7 @@ unit: build
 	npx mocha 'dist/test/unit/**/*.test.js'
 
 bench: setup build ## the figures of test/bench/RESULTS.md, in the test kernel
-	$(CC) -O2 -o build/syscall-loop test/bench/syscall-loop.c
+	$(CC) -O2 -Wall -o dist/test/bench/syscall-loop test/bench/syscall-loop.c
 	$(DMALG) lab --kernel aio -- node dist/test/bench/alg.js
 
 asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan

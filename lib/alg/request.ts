@@ -3,15 +3,13 @@ import { checkAttached, checkBytes, checkInteger, checkWord, noBytes, wrongSize 
 import type { Answer, Done, Work } from './engine.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
+import { checkApart, resultLength } from './layout.js';
 import type { Tfm } from './tfm.js';
 
 /**
  * One request, reused for any number of operations, one at a time: its own op socket (kernel) or context (library).
  * Set the fields, then run it in one of three ways: runSync(), run() or submit().
- *
- * Layout. skcipher: src -> dst of the same length. aead: src is the associated data, the text, and for decryption the
- * tag; dst the associated data (copied through), the text, and for encryption the tag (crypto/algif_aead.c). hash: src is
- * the whole message, dst the digest. rng: dst only.
+ * What src and dst hold: see layout.ts.
  */
 export class Request implements Work {
   readonly tfm: Tfm;
@@ -312,11 +310,12 @@ export class Request implements Work {
     this.#checkUsable();
     const { type } = this.tfm;
     const { length } = this.#src;
-    const expected = type === 'skcipher' ? length : this.#resultLength();
+    const expected = resultLength(this.tfm, this.#direction, length, this.#assocLength);
     if (expected !== undefined && this.#dst.length !== expected)
       throw wrongSize('dst', `${expected} bytes for a src of ${length}`, this.#dst.length);
     if (length === 0) checkAttached('src', this.#src);
-    if (!this.#laidOut) this.#checkOverlap();
+    if (!this.#laidOut) checkApart(this.#src, this.#dst);
+    this.#laidOut = true;
     if (length > smallRequest && type !== 'hash' && !this.#divisible()) this.checkWhole();
   }
 
@@ -324,30 +323,6 @@ export class Request implements Work {
   #divisible(): boolean {
     const { type, provider, engine } = this.tfm;
     return type === 'skcipher' && provider === 'kernel' && engine.name !== 'aio' && this.tfm.carriesIv();
-  }
-
-  /** In place is fine; shifted against each other is not, as output would overwrite input not read yet. */
-  #checkOverlap(): void {
-    const src = this.#src;
-    const dst = this.#dst;
-    const apart =
-      src.buffer !== dst.buffer ||
-      src.byteOffset === dst.byteOffset ||
-      src.byteOffset >= dst.byteOffset + dst.length ||
-      dst.byteOffset >= src.byteOffset + src.length;
-    if (!apart) throw new RangeError('dst: expected the bytes of src or others, got some that overlap src');
-    this.#laidOut = true;
-  }
-
-  /** Bytes that dst must have, or undefined where only the kernel knows. @throws RangeError */
-  #resultLength(): number | undefined {
-    const { type, authSize, info } = this.tfm;
-    if (type === 'hash') return info.digestSize;
-    if (type !== 'aead') return undefined;
-    const encrypt = this.#direction === 'encrypt';
-    const least = this.#assocLength + (encrypt ? 0 : authSize);
-    if (this.#src.length < least) throw wrongSize('src', `at least ${least} bytes`, this.#src.length);
-    return this.#src.length + (encrypt ? authSize : -authSize);
   }
 }
 

@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { type Request, Tfm } from '../../lib/index.js';
 
-const loop = fileURLToPath(new URL('../../../build/syscall-loop', import.meta.url));
+const loop = fileURLToPath(new URL('syscall-loop', import.meta.url));
 const rounds = 9;
 
 function median(values: number[]): number {
