@@ -6,17 +6,18 @@ import { compareIv, ivDrivers } from '../compare/iv.js';
 import { baseArm, hazardArm, ivArms } from '../compare/iv-arms.js';
 import { formatDriver, formatEnvironment, formatOmitted } from '../compare/iv-table.js';
 import type { Report } from '../compare/report.js';
+import { formatSize } from '../compare/table.js';
 import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
 import { compareInLab, followLab } from './compare-lab.js';
 import { writeOutput } from './output.js';
-import { Progress } from './progress.js';
+import { Progress, shareLine } from './progress.js';
 
 const experiments = ['iv'];
 
 const defaults = {
   full: { sizes: '512,4096,8192,65536', repetitions: 15 },
-  quick: { sizes: '512,8192,65536', repetitions: 9 },
+  quick: { sizes: '512,8192,65536', repetitions: 12 },
 };
 
 /** A comma outside of parentheses ends a name: drivers have commas in theirs. */
@@ -105,6 +106,7 @@ async function report(options: Options, json: string | undefined, quiet: boolean
   const following = followLab(interrupt);
   const out = json === '-' ? process.stderr : process.stdout;
   let progress: Progress | undefined;
+  let where = '';
   const print = (text: string) => {
     progress?.end();
     out.write(text);
@@ -114,10 +116,13 @@ async function report(options: Options, json: string | undefined, quiet: boolean
       ...options,
       signal: stop.signal,
       described: (environment) => print(formatEnvironment(environment)),
-      planned: (bytes) => {
-        progress = new Progress(bytes, quiet);
+      planned: (work) => {
+        progress = new Progress(work, quiet, (done, _, seconds) => shareLine(done, work, seconds, where));
       },
-      ran: (bytes) => progress?.advance(bytes),
+      ran: (work, driver, bytes) => {
+        where = `${driver}, ${formatSize(bytes)}`;
+        progress?.advance(work);
+      },
       finished: (part) => print(formatDriver(part)),
     });
     progress?.end();

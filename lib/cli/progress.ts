@@ -10,14 +10,16 @@ const barWidth = 24;
 export class Progress {
   readonly #total: number | undefined;
   readonly #shown: boolean;
+  readonly #line: typeof progressLine;
   readonly #start = Date.now();
   #done = 0;
   #drawn = this.#start + delay - interval;
   #visible = false;
 
-  /** `total` in bytes, or undefined where it is not known, as of a pipe. */
-  constructor(total: number | undefined, quiet: boolean) {
+  /** `total` in bytes, or undefined where it is not known, as of a pipe; or in whatever `line` makes a line of. */
+  constructor(total: number | undefined, quiet: boolean, line = progressLine) {
     this.#total = total;
+    this.#line = line;
     this.#shown = !quiet && process.stderr.isTTY === true;
   }
 
@@ -28,7 +30,7 @@ export class Progress {
     if (!this.#shown || now - this.#drawn < interval) return;
     this.#drawn = now;
     this.#visible = true;
-    process.stderr.write(`\r\x1b[K${progressLine(this.#done, this.#total, (now - this.#start) / 1000)}`);
+    process.stderr.write(`\r\x1b[K${this.#line(this.#done, this.#total, (now - this.#start) / 1000)}`);
   }
 
   /** Wipes the line. */
@@ -51,10 +53,15 @@ export function progressLine(done: number, total: number | undefined, seconds: n
   const rate = seconds > 0 ? done / seconds : 0;
   const speed = `${formatBytes(done)}  ${formatBytes(rate)}/s`;
   if (!total) return speed;
+  return shareLine(done, total, seconds, speed);
+}
+
+/** The line for `done` of `total` of something, and what there is to say of it. */
+export function shareLine(done: number, total: number, seconds: number, said: string): string {
   const share = Math.min(1, done / total);
   const bar = '#'.repeat(Math.round(share * barWidth)).padEnd(barWidth, '.');
-  const left = rate > 0 ? `  ETA ${formatTime((total - done) / rate)}` : '';
-  return `[${bar}] ${`${Math.floor(share * 100)}`.padStart(3)} %  ${speed}${left}`;
+  const left = done > 0 && seconds > 0 ? `  ETA ${formatTime(((total - done) / done) * seconds)}` : '';
+  return `[${bar}] ${`${Math.floor(share * 100)}`.padStart(3)} %  ${said}${left}`;
 }
 
 function formatBytes(bytes: number): string {

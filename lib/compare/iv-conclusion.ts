@@ -3,7 +3,6 @@ import { ivPublished } from './iv-arms.js';
 import type { Cell, Comparison } from './report.js';
 import { formatSize } from './table.js';
 
-const published = new Map(ivPublished.flatMap(({ arms, percent }) => arms.map((arm) => [arm, percent] as const)));
 const publishedBytes = ivPublished[0]!.bytes;
 
 /** What the measurement says about document 4's claim, in a sentence. */
@@ -12,32 +11,34 @@ export function concludeIv(driver: Driver, results: Cell[], comparisons: Compari
   const cells = new Map(results.filter((cell) => cell.bytes === bytes).map((cell) => [cell.arm, cell]));
   if ([...cells.values()].some((cell) => cell.serialisedByKernel))
     return "the kernel serialises: every request was complete when io_submit returned, so none ever waited for another's IV. This is no AIO, and document 4's claim cannot be tested on this kernel.";
-  const mutex = cells.get('mutex-aio') ?? cells.get('mutex');
-  const staged = cells.get('staged-8') ?? cells.get('staged-1');
-  const pair = comparisons.find(
-    (each) => each.bytes === bytes && each.arm === staged?.arm && each.against === mutex?.arm,
-  );
-  if (!mutex || !staged || !pair)
-    return "mutex and staged were not both measured: nothing to say about document 4's claim.";
-  const stated = `with ${formatSize(bytes)} ${mutex.arm} keeps ${percent(mutex)} of unchained and ${staged.arm} ${percent(staged)}`;
-  const theirs =
-    bytes === publishedBytes ? ` (document 4: ${published.get(mutex.arm)} % and ${published.get(staged.arm)} %)` : '';
-  return `${stated}${theirs}: ${outcome(pair)}${aside(driver, cells)}`;
+  const mutex = cells.get('mutex-aio');
+  if (!mutex) return withoutAio(driver, bytes, cells.get('mutex'));
+  const staged = [cells.get('staged-1'), cells.get('staged-8')].filter((cell) => cell !== undefined);
+  const pair = [...comparisons]
+    .reverse()
+    .find((each) => each.bytes === bytes && each.against === mutex.arm && staged.some(({ arm }) => arm === each.arm));
+  if (!pair) return "mutex-aio and staged were not both measured: nothing to say about document 4's claim.";
+  const figures = [mutex, ...staged].map((cell) => `${cell.arm} ${cell.percentOfUnchained.toFixed(0)}`).join(', ');
+  const [held, queued] = ivPublished;
+  const theirs = bytes === publishedBytes ? ` (document 4: mutex ${held!.percent}, queue ${queued!.percent})` : '';
+  const stated = `with ${formatSize(bytes)}, in per cent of unchained: ${figures}${theirs}: ${outcome(pair)}`;
+  if ([...cells.values()].some((cell) => cell.engine === 'aio' && cell.asynchronous)) return stated;
+  return `${stated} The driver is synchronous: it runs inside io_submit, and document 4 is not about such.`;
 }
 
-function outcome({ verdict, ratio, low, high }: Comparison): string {
-  const interval = `${ratio.toFixed(2)} times as fast, 95 %: ${low.toFixed(2)} to ${high.toFixed(2)}`;
-  if (verdict === 'does not differ')
-    return `no difference shown (${interval}), so no gain from queueing after the build.`;
+function withoutAio(driver: Driver, bytes: number, mutex: Cell | undefined): string {
+  const who = driver.provider === 'library' ? 'the library has no AIO' : 'there is no AIO here';
+  const stated = `${who}, so nothing is queued below that a request could be staged for; document 4 is not about such.`;
+  if (!mutex) return stated;
+  return `${stated} With ${formatSize(bytes)} the caller's own thread (mutex) reaches ${percent(mutex)} of what worker lanes do unchained.`;
+}
+
+function outcome({ arm, verdict, ratio, low, high }: Comparison): string {
+  const interval = `${arm} is ${ratio.toFixed(2)} times as fast, 95 %: ${low.toFixed(2)} to ${high.toFixed(2)}`;
+  if (verdict === 'does not differ') return `no gain shown from queueing after the build (${interval}).`;
   return ratio > 1
     ? `queueing after the build is faster (${interval}), as document 4 claims.`
     : `queueing after the build is slower (${interval}), against document 4's claim.`;
-}
-
-function aside(driver: Driver, cells: Map<string, Cell>): string {
-  if (driver.provider === 'library') return ' The library has lanes and no sockets: staged copies nothing ahead here.';
-  const asynchronous = [...cells.values()].some((cell) => cell.asynchronous);
-  return asynchronous ? '' : ' The driver is synchronous: it runs inside io_submit, and document 4 is not about such.';
 }
 
 const percent = (cell: Cell) => `${cell.percentOfUnchained.toFixed(0)} %`;

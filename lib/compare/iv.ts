@@ -26,9 +26,9 @@ export interface IvOptions {
   signal?: AbortSignal;
   /** Told what it runs on. */
   described?: (environment: Environment) => void;
-  /** Told how many bytes will be encrypted or decrypted, then of each run's. */
-  planned?: (bytes: number) => void;
-  ran?: (bytes: number) => void;
+  /** Told how much there is to run, by estimate, then how much of it each run was, and where. */
+  planned?: (work: number) => void;
+  ran?: (work: number, driver: string, bytes: number) => void;
   /** Told when a driver is through: what is in the report about it. */
   finished?: (part: DriverPart) => void;
 }
@@ -46,10 +46,11 @@ export interface DriverPart {
 const firstWarmUps = 4;
 const laterWarmUps = 1;
 
-/** Requests of one repetition: enough for a chain to be a chain, few enough for many repetitions. */
+/** Requests of one repetition: many against those at its start and end, where the chain is not full. */
 export function requestsFor(bytes: number, quick: boolean): number {
-  const requests = bytes >= 32768 ? 32 : bytes >= 8192 ? 48 : 64;
-  return quick ? requests / 2 : requests;
+  const long = bytes >= 32768;
+  if (quick) return long ? 16 : 40;
+  return long ? 48 : 96;
 }
 
 /** Document 4's question: where should requests wait whose IV is not known yet? */
@@ -61,16 +62,17 @@ export async function compareIv(options: IvOptions): Promise<Report> {
     (bytes) => new IvMaterial(bytes, options.requests ?? requestsFor(bytes, options.quick)),
   );
   const openings = drivers.map((driver) => openArms(driver, options.arms, materials[0]!.key));
-  options.planned?.(plannedBytes(openings, materials, options.repetitions));
+  options.planned?.(plannedWork(openings, materials, options.repetitions));
   const serialises = environment.afAlg.aio.state === 'serialised';
   const parts: DriverPart[] = [];
-  for (const [index, opening] of openings.entries()) {
-    if (!options.signal?.aborted) {
+  try {
+    for (const [index, opening] of openings.entries()) {
       const part = await measureDriver(opening, materials, options, { serialises, isFirst: index === 0 });
       parts.push(part);
       if (part.results.length > 0) options.finished?.(part);
     }
-    for (const tfm of opening.tfms) tfm.close();
+  } finally {
+    for (const { tfms } of openings) for (const tfm of tfms) tfm.close();
   }
   return {
     version: 1,
@@ -125,12 +127,15 @@ function unavailable(arm: IvArm, tfm: Tfm, noAio: string | undefined): string | 
   return undefined;
 }
 
-function plannedBytes(openings: Opening[], materials: IvMaterial[], repetitions: number): number {
-  const perRound = materials.reduce((sum, { bytes, requests }) => sum + bytes * requests, 0);
+/** The time of a run, in some unit: a request costs as much as so many bytes. */
+const requestCost = 24_576;
+const workOf = ({ bytes, requests }: { bytes: number; requests: number }) => requests * (requestCost + bytes);
+
+function plannedWork(openings: Opening[], materials: IvMaterial[], repetitions: number): number {
+  const round = materials.reduce((sum, material) => sum + workOf(material), 0);
   const arms = openings.reduce((sum, opening) => sum + opening.arms.length, 0);
-  const extra = (openings[0]?.arms.length ?? 0) * (firstWarmUps - laterWarmUps);
-  const first = materials[0]!;
-  return arms * perRound * (repetitions + laterWarmUps) + extra * first.bytes * first.requests;
+  const more = (openings[0]?.arms.length ?? 0) * (firstWarmUps - laterWarmUps);
+  return arms * round * (repetitions + laterWarmUps) + more * workOf(materials[0]!);
 }
 
 async function measureDriver(
@@ -147,7 +152,7 @@ async function measureDriver(
       repetitions: options.repetitions,
       warmUps: isFirst && index === 0 ? firstWarmUps : laterWarmUps,
       signal: options.signal,
-      ran: (trial) => options.ran?.(trial.bytes * trial.requests),
+      ran: (trial) => options.ran?.(workOf(trial), driver.name, trial.bytes),
     });
     const unchained = measurements.find(({ arm }) => arm === baseArm);
     if (!unchained) break;
