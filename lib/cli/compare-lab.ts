@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { describeHost, hostVariable } from '../compare/environment.js';
 import { LabError } from '../lab/error.js';
 import { guestEnvironment } from '../lab/guest-script.js';
 import { runInLab } from '../lab/lab.js';
@@ -11,9 +12,6 @@ import { type Profile, profiles } from '../lab/offer.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
 import { writeOutput } from './output.js';
-
-/** In the guest's environment: stdin is this program's, on the host, which writes to it to have the run stopped. */
-const followVariable = 'DMALG_COMPARE_FOLLOWS';
 
 const main = fileURLToPath(new URL('main.js', import.meta.url));
 
@@ -50,7 +48,7 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
     const result = await runInLab({
       kernel: profile,
       command: [process.execPath, ...innerArguments(invocation, experiment, file)],
-      env: { ...guestEnvironment(process.env), [followVariable]: '1' },
+      env: { ...guestEnvironment(process.env), [hostVariable]: JSON.stringify(describeHost()) },
       output: folder,
       stdin,
       stdout: json === '-' ? process.stderr : process.stdout,
@@ -73,9 +71,9 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
   }
 }
 
-/** In the guest: stops when the host says so, and shows progress if there is a terminal at the other end. */
+/** In the guest, whose stdin is this program on the host: stops when the host says so, and shows progress if there is a terminal at the other end. */
 export function followLab(interrupt: () => void): { stop(): void } {
-  if (process.env[followVariable] === undefined) return { stop: () => undefined };
+  if (process.env[hostVariable] === undefined) return { stop: () => undefined };
   // With --quiet nothing is shown; without it the host has seen a terminal.
   process.stderr.isTTY = true;
   process.stdin.once('data', interrupt);

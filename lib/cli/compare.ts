@@ -185,7 +185,7 @@ export const compare: Command = {
     ...ivArms.map(({ name, what }) => `  ${name.padEnd(armWidth)}  ${what}`),
     '',
     'Each output is checked against an independent implementation. Arms take turns; +- is half of the middle half of the rounds. Two arms differ',
-    "where Wilcoxon's signed-rank test over the rounds gives less than 0.05 after Holm's correction: with fewer than 9 rounds it never does.",
+    "where the rank-sum test over the rounds gives less than 0.05 after Holm's correction: with fewer than 6 rounds it never does.",
     'Drivers in cryptd(...) are made in the lab only.',
     '',
     'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 the report cannot be written, or the lab failed; 6 the',

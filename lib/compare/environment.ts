@@ -14,12 +14,31 @@ export interface DriverDescription {
   parameters: Record<string, string>;
 }
 
+/** What the lab runs on. */
+export interface Host {
+  kernel: string;
+  cpu: string;
+  count: number;
+  /** Of the last minute, before the lab began. What else runs there makes the lab's figures noisy, or worthless. */
+  load: number;
+}
+
+/** How the lab's guest is told of its host. */
+export const hostVariable = 'DMALG_COMPARE_HOST';
+
+export function describeHost(): Host {
+  return { kernel: release(), cpu: cpuModel(), count: availableParallelism(), load: loadavg()[0]! };
+}
+
+const cpuModel = () => cpus()[0]?.model ?? 'unknown';
+
 /** The machine that figures come from: without it they say nothing. */
 export interface Environment {
   date: string;
   kernel: { release: string; version: string; architecture: string; commandLine: string };
   /** The lab's profile, in the lab. */
   lab?: string;
+  host?: Host;
   cpu: { model: string; count: number; flags: string[] };
   /** What the processor is made of: 'none' is real hardware. */
   virtualisation: 'none' | 'hypervisor' | 'emulated';
@@ -39,9 +58,10 @@ const cryptoFlags = /^(aes|sha_ni|sha1|sha2|sha512|sha3|vaes|pclmulqdq|vpclmulqd
 export async function describeEnvironment(drivers: Driver[]): Promise<Environment> {
   const cpuinfo = readText('/proc/cpuinfo') ?? '';
   const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo)?.[1]?.split(/\s+/) ?? [];
-  const model = cpus()[0]?.model ?? 'unknown';
+  const model = cpuModel();
   const restrict = readText('/proc/sys/crypto/af_alg_restrict');
   const lab = process.env['DMALG_LAB'];
+  const host = process.env[hostVariable];
   const { state, evidence } = await probeAio('skcipher');
   return {
     date: new Date().toISOString(),
@@ -52,6 +72,7 @@ export async function describeEnvironment(drivers: Driver[]): Promise<Environmen
       commandLine: readText('/proc/cmdline')?.trim() ?? '',
     },
     ...(lab && { lab }),
+    ...(host && { host: JSON.parse(host) as Host }),
     cpu: { model, count: availableParallelism(), flags: flags.filter((flag) => cryptoFlags.test(flag)) },
     virtualisation: model.includes('TCG') ? 'emulated' : flags.includes('hypervisor') ? 'hypervisor' : 'none',
     memoryBytes: totalmem(),

@@ -1,5 +1,5 @@
 import type { Omission } from './drivers.js';
-import type { Environment } from './environment.js';
+import type { Environment, Host } from './environment.js';
 import type { DriverPart } from './iv.js';
 import { hazardArm, ivArms, ivPublished } from './iv-arms.js';
 import type { Cell, Comparison } from './report.js';
@@ -10,17 +10,24 @@ const unique = <T>(values: T[]) => [...new Set(values)];
 
 /** The machine, in a few lines. */
 export function formatEnvironment(environment: Environment): string {
-  const { kernel, lab, cpu, virtualisation, node, libcrypto, load, afAlg } = environment;
+  const { kernel, lab, host, cpu, virtualisation, node, libcrypto, load, afAlg } = environment;
   const machine = { none: 'real hardware', hypervisor: 'a virtual machine', emulated: 'emulated (TCG)' }[
     virtualisation
   ];
   return [
     `kernel ${kernel.release}${lab ? ` (the lab's '${lab}')` : ''}, ${kernel.architecture}, ${machine}`,
     `${cpu.count} x ${cpu.model}${cpu.flags.length ? ` (${cpu.flags.join(' ')})` : ''}, load ${load.toFixed(1)}`,
+    ...(host ? [hostLine(host)] : []),
     `node ${node}, libcrypto ${libcrypto}`,
     afAlg.available ? `AIO on ciphers: ${afAlg.aio.state}: ${afAlg.aio.evidence}` : 'no AF_ALG',
     '',
   ].join('\n');
+}
+
+/** Half of the processors busy with something else is enough for latencies of the scheduler's, not of the driver's. */
+function hostLine({ cpu, count, load }: Host): string {
+  const busy = load > count / 2 ? ': BUSY, so these figures are noisy at best' : '';
+  return `on a host of ${count} x ${cpu}, load ${load.toFixed(1)} before${busy}`;
 }
 
 /** All about one driver. */

@@ -1,7 +1,7 @@
 import type { Omission } from './drivers.js';
 import type { Environment } from './environment.js';
 import type { Measurement } from './experiment.js';
-import { holm, median, pairedRatio, quantile, type Spread, spread } from './statistics.js';
+import { compareSamples, holm, median, quantile, type Spread, spread } from './statistics.js';
 import type { Usage } from './usage.js';
 
 /** An arm on a driver with requests of one size. report.schema.json says the same for other programs. */
@@ -14,6 +14,8 @@ export interface Cell {
   /** Requests of one repetition. */
   requests: number;
   repetitions: number;
+  /** Of each repetition; what stands at the same place for another arm was run in the same round. */
+  seconds: number[];
   /** Median over the rounds of this arm's rate against the unchained arm's in the same round; and the middle half of them. */
   percentOfUnchained: number;
   percentSpread: Spread;
@@ -82,7 +84,7 @@ export const alpha = 0.05;
 
 export const method = {
   order: 'rounds of all arms, forwards and backwards in turn',
-  test: "Wilcoxon's signed-rank test on the ratios of the same round, exact, two-sided; Holm's correction over the pairs of a driver and size",
+  test: "Wilcoxon's and Mann and Whitney's rank-sum test on the times in proportion to the median of the round, two-sided; Holm's correction over the pairs of a driver and size",
   alpha,
 };
 
@@ -108,6 +110,7 @@ export function makeCell(head: CellHead, one: Measurement, unchained: Measuremen
     engine,
     requests,
     repetitions,
+    seconds: one.seconds,
     percentOfUnchained: median(percents),
     percentSpread: spread(percents),
     throughput: median(rates),
@@ -132,12 +135,15 @@ export function compareArms(
   pairs: readonly (readonly [string, string])[],
 ): Comparison[] {
   const { driver, bytes } = head;
-  const seconds = new Map(measurements.map((each) => [each.arm, each.seconds]));
+  // Relative to the round, so that a machine which gets slower meanwhile does not look like an arm that varies.
+  const rounds = measurements[0]?.seconds.map((_, round) => median(measurements.map((each) => each.seconds[round]!)));
+  const relative = (each: Measurement) => each.seconds.map((seconds, round) => seconds / rounds![round]!);
+  const times = new Map(measurements.map((each) => [each.arm, relative(each)]));
   const found = pairs.flatMap(([arm, against]) => {
-    const first = seconds.get(arm);
-    const second = seconds.get(against);
+    const first = times.get(arm);
+    const second = times.get(against);
     // The rate is the inverse of the time.
-    return first && second ? [{ arm, against, ...pairedRatio(second, first) }] : [];
+    return first && second ? [{ arm, against, ...compareSamples(second, first) }] : [];
   });
   const corrected = holm(found.map(({ p }) => p));
   return found.map(({ arm, against, ratio, low, high }, index) => {

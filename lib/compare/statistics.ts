@@ -35,57 +35,86 @@ function doubledRanks(values: number[]): number[] {
   return ranks;
 }
 
-/** How many of the 2^n choices of signs give each sum of the ranks with a plus. */
-function signedRankCounts(doubled: number[]): Float64Array {
-  const counts = new Float64Array(doubled.reduce((sum, rank) => sum + rank, 0) + 1);
-  counts[0] = 1;
-  let reached = 0;
-  for (const rank of doubled) {
-    reached += rank;
-    for (let sum = reached; sum >= rank; sum--) counts[sum]! += counts[sum - rank]!;
-  }
-  return counts;
+/** Above so many values in both samples together, the exact distribution takes too long, and the normal one is as good. */
+const exactLimit = 60;
+
+/** How many choices of `size` of the ranks give each sum. */
+function rankSumCounts(ranks: number[], size: number): Float64Array {
+  const highest = [...ranks]
+    .sort((a, b) => b - a)
+    .slice(0, size)
+    .reduce((sum, rank) => sum + rank, 0);
+  const counts = Array.from({ length: size + 1 }, () => new Float64Array(highest + 1));
+  counts[0]![0] = 1;
+  for (const rank of ranks)
+    for (let chosen = size; chosen > 0; chosen--) {
+      const fewer = counts[chosen - 1]!;
+      const more = counts[chosen]!;
+      for (let sum = highest; sum >= rank; sum--) more[sum]! += fewer[sum - rank]!;
+    }
+  return counts[size]!;
+}
+
+const total = (values: ArrayLike<number>) => Array.prototype.reduce.call(values, (sum, x) => sum + x, 0) as number;
+
+/** The normal distribution, to 7 digits: Abramowitz and Stegun 7.1.26, for the upper tail. */
+function upperTail(z: number): number {
+  const t = 1 / (1 + (0.3275911 * z) / Math.SQRT2);
+  const polynomial = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
+  return 0.5 * polynomial * Math.exp((-z * z) / 2);
 }
 
 /**
- * Wilcoxon's signed-rank test, two-sided and exact also with ties: the probability of differences at least so lopsided
- * when plus and minus are equally likely. Differences of zero say nothing and are left out.
+ * The test of Wilcoxon, Mann and Whitney, two-sided: the probability of two samples at least so far apart when both come
+ * from the same distribution. Exact, also with ties, for up to 60 values; beyond that by the normal distribution.
  */
-export function signedRank(differences: number[]): number {
-  const told = differences.filter((difference) => difference !== 0);
-  if (told.length === 0) return 1;
-  const ranks = doubledRanks(told.map(Math.abs));
-  const plus = ranks.reduce((sum, rank, index) => sum + (told[index]! > 0 ? rank : 0), 0);
-  const counts = signedRankCounts(ranks);
-  const share = (from: number, to: number) =>
-    counts.subarray(from, to).reduce((sum, count) => sum + count, 0) / 2 ** told.length;
-  return Math.min(1, 2 * Math.min(share(0, plus + 1), share(plus, counts.length)));
+export function rankSum(first: number[], second: number[]): number {
+  const ranks = doubledRanks([...first, ...second]);
+  const sum = total(ranks.slice(0, first.length));
+  if (ranks.length > exactLimit) {
+    const mean = total(ranks) / ranks.length;
+    const variance = total(ranks.map((rank) => (rank - mean) ** 2)) / (ranks.length - 1) / ranks.length;
+    const spread = Math.sqrt(variance * first.length * second.length);
+    // Half a rank, which is one of the doubled ones, towards the mean.
+    return Math.min(1, 2 * upperTail(Math.max(0, Math.abs(sum - first.length * mean) - 1) / (spread || 1)));
+  }
+  const counts = rankSumCounts(ranks, first.length);
+  const all = total(counts);
+  return Math.min(1, (2 * Math.min(total(counts.subarray(0, sum + 1)), total(counts.subarray(sum)))) / all);
 }
 
 export interface Ratio {
   /** How many times the second the first is. */
   ratio: number;
-  /** The interval of 95 % confidence; with fewer than 6 pairs there is none, and it is all that was seen. */
+  /** The interval of 95 % confidence; with fewer than 4 values each there is none, and it is all that was seen. */
   low: number;
   high: number;
-  /** Of the signed-rank test. */
+  /** Of the rank-sum test. */
   p: number;
 }
 
-/** Compares paired values, first[i] and second[i] from the same round: Hodges and Lehmann's estimate, on logarithms. */
-export function pairedRatio(first: number[], second: number[]): Ratio {
-  const logs = first.map((value, index) => Math.log(value / second[index]!));
-  const means = ascending(logs.flatMap((a, i) => logs.slice(i).map((b) => (a + b) / 2)));
-  // Without ties the k smallest and the k largest means are outside, as many as the test would reject.
-  const counts = signedRankCounts(logs.map((_, index) => index + 1));
-  let k = 0;
-  for (let sum = counts[0]!; sum / 2 ** logs.length <= 0.025; sum += counts[k]!) k++;
-  const out = Math.max(0, k - 1);
+/** How many of the sorted pairs, at either end, are outside of the interval of 95 % confidence. */
+function pairsOutside(n: number, m: number): number {
+  if (n + m > exactLimit) return Math.max(0, Math.floor((n * m) / 2 - 1.96 * Math.sqrt((n * m * (n + m + 1)) / 12)));
+  const counts = rankSumCounts(
+    Array.from({ length: n + m }, (_, index) => index + 1),
+    n,
+  );
+  const limit = 0.025 * total(counts);
+  let outside = 0;
+  for (let u = 0, sum = counts[(n * (n + 1)) / 2]!; sum <= limit; sum += counts[(n * (n + 1)) / 2 + ++u]!) outside = u;
+  return outside;
+}
+
+/** Compares two samples: Hodges and Lehmann's estimate of how far apart they are, on logarithms. */
+export function compareSamples(first: number[], second: number[]): Ratio {
+  const logs = ascending(first.flatMap((a) => second.map((b) => Math.log(a / b))));
+  const outside = pairsOutside(first.length, second.length);
   return {
-    ratio: Math.exp(quantile(means, 0.5)),
-    low: Math.exp(means[out]!),
-    high: Math.exp(means[means.length - 1 - out]!),
-    p: signedRank(logs),
+    ratio: Math.exp(quantile(logs, 0.5)),
+    low: Math.exp(logs[outside]!),
+    high: Math.exp(logs[logs.length - 1 - outside]!),
+    p: rankSum(first, second),
   };
 }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { holm, median, pairedRatio, quantile, signedRank, spread } from '../../lib/compare/statistics.js';
+import { compareSamples, holm, median, quantile, rankSum, spread } from '../../lib/compare/statistics.js';
 
 describe('statistics', () => {
   it('quantiles lie between values in proportion', () => {
@@ -14,65 +14,80 @@ describe('statistics', () => {
     expect(spread([1, 10, 2, 9, 5])).to.deep.equal({ low: 2, high: 9 });
   });
 
-  it('signed rank: all of n on one side is 2 in 2^n', () => {
-    for (const n of [1, 5, 6, 9, 20]) {
-      const differences = Array.from({ length: n }, (_, i) => i + 1);
-      expect(signedRank(differences)).to.be.closeTo(Math.min(1, 2 / 2 ** n), 1e-12);
-      expect(signedRank(differences.map((d) => -d))).to.be.closeTo(Math.min(1, 2 / 2 ** n), 1e-12);
+  const range = (n: number, from = 1) => Array.from({ length: n }, (_, i) => from + i);
+
+  it('rank sum: samples that do not overlap are 2 in all choices', () => {
+    expect(rankSum([1, 2, 3], [4, 5, 6])).to.be.closeTo(2 / 20, 1e-12);
+    expect(rankSum(range(5, 100), range(5))).to.be.closeTo(2 / 252, 1e-12);
+    expect(rankSum(range(10), range(10, 100))).to.be.closeTo(2 / 184756, 1e-12);
+  });
+
+  /** Samples of n each, in which u pairs are the other way round. */
+  function withU(n: number, u: number): [number[], number[]] {
+    const second = range(n).map((i) => i * 10);
+    const first = range(n).map((_, i) => -i);
+    for (let i = 0; u > 0; i++, u -= n) first[i] = u >= n ? 1000 + i : u * 10 + 1;
+    return [first, second];
+  }
+
+  it('rank sum: the limits of 5 % in the published tables', () => {
+    for (const [n, u] of [
+      [5, 2],
+      [8, 13],
+      [10, 23],
+      [20, 127],
+    ] as const) {
+      expect(rankSum(...withU(n, u)), `U = ${u} of ${n} and ${n}`).to.be.at.most(0.05);
+      expect(rankSum(...withU(n, u + 1)), `U = ${u + 1} of ${n} and ${n}`).to.be.above(0.05);
     }
   });
 
-  it('signed rank: the published tables', () => {
-    // n = 10: W = 8 is the two-sided 5 % limit: P(W <= 8) = 25/1024; and 9 is above it: 33/1024.
-    expect(signedRank([-1, -7, 2, 3, 4, 5, 6, 8, 9, 10])).to.be.closeTo(50 / 1024, 1e-12);
-    expect(signedRank([-1, -8, 2, 3, 4, 5, 6, 7, 9, 10])).to.be.closeTo(66 / 1024, 1e-12);
-  });
-
-  it('signed rank: exact with ties, by counting all signs', () => {
-    const magnitudes = [1, 1, 2, 2, 2, 3];
-    const ranks = [1.5, 1.5, 4, 4, 4, 6];
-    const sum = (mask: number) => ranks.reduce((total, rank, i) => total + (mask & (1 << i) ? rank : 0), 0);
-    for (let mask = 0; mask < 64; mask++) {
-      const sums = Array.from({ length: 64 }, (_, each) => sum(each));
-      const below = sums.filter((each) => each <= sum(mask)).length / 64;
-      const above = sums.filter((each) => each >= sum(mask)).length / 64;
-      const differences = magnitudes.map((magnitude, i) => (mask & (1 << i) ? magnitude : -magnitude));
-      expect(signedRank(differences)).to.be.closeTo(Math.min(1, 2 * Math.min(below, above)), 1e-12);
+  it('rank sum: exact with ties, by looking at all choices', () => {
+    const values = [1, 1, 2, 2, 2, 3, 4];
+    const ranks = [1.5, 1.5, 4, 4, 4, 6, 7];
+    const choices = range(128, 0).filter((mask) => ranks.filter((_, i) => mask & (1 << i)).length === 3);
+    const sum = (mask: number) => ranks.reduce((all, rank, i) => all + (mask & (1 << i) ? rank : 0), 0);
+    for (const mask of choices) {
+      const below = choices.filter((each) => sum(each) <= sum(mask)).length / choices.length;
+      const above = choices.filter((each) => sum(each) >= sum(mask)).length / choices.length;
+      const first = values.filter((_, i) => mask & (1 << i));
+      const second = values.filter((_, i) => !(mask & (1 << i)));
+      expect(rankSum(first, second)).to.be.closeTo(Math.min(1, 2 * Math.min(below, above)), 1e-12);
     }
   });
 
-  it('signed rank: no difference says nothing', () => {
-    expect(signedRank([])).to.equal(1);
-    expect(signedRank([0, 0, 0])).to.equal(1);
-    expect(signedRank([0, 1, 0, 2])).to.equal(signedRank([1, 2]));
+  it('rank sum: the normal distribution goes on where the exact one ends', () => {
+    const shifted = (n: number, shift: number) => rankSum(range(n), range(n, 1 + shift + 0.5));
+    expect(shifted(31, 0)).to.be.closeTo(shifted(30, 0), 0.02);
+    expect(shifted(31, 8)).to.be.closeTo(shifted(30, 8), 0.01);
+    expect(shifted(1000, 900)).to.be.lessThan(1e-6);
+    expect(rankSum(new Array(40).fill(1), new Array(40).fill(1))).to.be.closeTo(1, 1e-6);
   });
 
-  it('the ratio is of pairs: what slows both of a round down does not hide it', () => {
-    const noise = [1, 9, 2, 30, 4, 1.5, 7, 3, 11, 2.5];
-    const { ratio, low, high, p } = pairedRatio(
-      noise.map((x) => 1.5 * x),
-      noise,
-    );
-    expect(ratio).to.be.closeTo(1.5, 1e-9);
-    expect(low).to.be.closeTo(1.5, 1e-9);
-    expect(high).to.be.closeTo(1.5, 1e-9);
-    expect(p).to.be.closeTo(2 / 1024, 1e-12);
+  it('one bad round does not hide a difference', () => {
+    const slow = [2, 2.1, 1.9, 2, 2.2, 2, 2.1, 1.95, 2, 2.05];
+    const fast = [1, 1.1, 0.9, 1, 30, 1, 1.1, 0.95, 1, 1.05];
+    const { ratio, low, high, p } = compareSamples(slow, fast);
+    expect(ratio).to.be.closeTo(2, 0.1);
+    expect(low).to.be.within(1.7, 2);
+    expect(high).to.be.within(2, 2.3);
+    expect(p).to.be.lessThan(0.002);
   });
 
-  it('the interval holds the ratio, and excludes 1 where the test rejects at 5 %', () => {
-    const second = [1, 1, 1, 1, 1, 1, 1, 1];
-    const clear = pairedRatio([1.1, 1.2, 1.3, 1.15, 1.25, 1.4, 1.05, 1.35], second);
-    expect(clear.low).to.be.greaterThan(1).and.lessThan(clear.ratio);
-    expect(clear.high).to.be.greaterThan(clear.ratio);
-    const unclear = pairedRatio([1.1, 0.8, 1.3, 0.85, 1.25, 0.9, 1.05, 0.95], second);
-    expect(unclear.low).to.be.lessThan(1);
-    expect(unclear.high).to.be.greaterThan(1);
-    expect(unclear.p).to.be.greaterThan(0.05);
+  it('the interval excludes 1 where the test rejects at 5 %, and only there', () => {
+    for (let u = 0; u <= 18; u++) {
+      const [first, second] = withU(6, u).map((sample) => sample.map((x) => Math.exp(x / 1000)));
+      const { ratio, low, high, p } = compareSamples(first!, second!);
+      expect(low).to.be.at.most(ratio);
+      expect(high).to.be.at.least(ratio);
+      expect(low > 1 || high < 1, `U = ${u}`).to.equal(p <= 0.05);
+    }
   });
 
-  it('with one round there is a ratio, and no verdict', () => {
-    expect(pairedRatio([2], [1])).to.deep.include({ p: 1 });
-    expect(pairedRatio([2], [1]).ratio).to.be.closeTo(2, 1e-12);
+  it('with one repetition there is a ratio, and no verdict', () => {
+    const { ratio, p } = compareSamples([2], [1]);
+    expect(ratio).to.be.closeTo(2, 1e-12);
+    expect(p).to.equal(1);
   });
 
   it('Holm: smallest times the number, and never less than the one before', () => {
