@@ -48,7 +48,7 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
     const result = await runInLab({
       kernel: profile,
       command: [process.execPath, ...innerArguments(invocation, experiment, file)],
-      env: { ...guestEnvironment(process.env), [hostVariable]: JSON.stringify(describeHost()) },
+      env: { ...guestEnvironment(process.env), [hostVariable]: JSON.stringify(await describeHost()) },
       output: folder,
       stdin,
       stdout: json === '-' ? process.stderr : process.stdout,

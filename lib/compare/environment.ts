@@ -19,15 +19,24 @@ export interface Host {
   kernel: string;
   cpu: string;
   count: number;
-  /** Of the last minute, before the lab began. What else runs there makes the lab's figures noisy, or worthless. */
-  load: number;
+  /** The share of its processors, 0 to 1, that something else used just before. It makes the lab's figures noisy. */
+  busy: number;
 }
 
 /** How the lab's guest is told of its host. */
 export const hostVariable = 'DMALG_COMPARE_HOST';
 
-export function describeHost(): Host {
-  return { kernel: release(), cpu: cpuModel(), count: availableParallelism(), load: loadavg()[0]! };
+/** Takes some tenths of a second. */
+export async function describeHost(): Promise<Host> {
+  const before = cpus();
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const spent = cpus().map(({ times }, index) => {
+    const idle = times.idle - before[index]!.times.idle;
+    const sum = (all: typeof times) => all.user + all.nice + all.sys + all.idle + all.irq;
+    return 1 - idle / (sum(times) - sum(before[index]!.times) || 1);
+  });
+  const busy = spent.reduce((sum, share) => sum + share, 0) / spent.length;
+  return { kernel: release(), cpu: cpuModel(), count: availableParallelism(), busy };
 }
 
 const cpuModel = () => cpus()[0]?.model ?? 'unknown';

@@ -21,9 +21,10 @@ export function concludeIv(driver: Driver, results: Cell[], comparisons: Compari
   const figures = [mutex, ...staged].map((cell) => `${cell.arm} ${cell.percentOfUnchained.toFixed(0)}`).join(', ');
   const [held, queued] = ivPublished;
   const theirs = bytes === publishedBytes ? ` (document 4: mutex ${held!.percent}, queue ${queued!.percent})` : '';
-  const stated = `with ${formatSize(bytes)}, in per cent of unchained: ${figures}${theirs}: ${outcome(pair)}`;
-  if ([...cells.values()].some((cell) => cell.engine === 'aio' && cell.asynchronous)) return stated;
-  return `${stated} The driver is synchronous: it runs inside io_submit, and document 4 is not about such.`;
+  const stated = `with ${formatSize(bytes)}, in per cent of unchained: ${figures}${theirs}`;
+  if ([...cells.values()].some((cell) => cell.engine === 'aio' && cell.asynchronous))
+    return `${stated}: ${outcome(pair)}`;
+  return `a synchronous driver, which runs inside io_submit: no request waits, and document 4 is not about such; ${stated}.`;
 }
 
 function withoutAio(driver: Driver, bytes: number, mutex: Cell | undefined): string {

@@ -24,10 +24,10 @@ export function formatEnvironment(environment: Environment): string {
   ].join('\n');
 }
 
-/** Half of the processors busy with something else is enough for latencies of the scheduler's, not of the driver's. */
-function hostLine({ cpu, count, load }: Host): string {
-  const busy = load > count / 2 ? ': BUSY, so these figures are noisy at best' : '';
-  return `on a host of ${count} x ${cpu}, load ${load.toFixed(1)} before${busy}`;
+/** A quarter of the processors is enough for latencies that are the scheduler's, not the driver's. */
+function hostLine({ cpu, count, busy }: Host): string {
+  const share = `${(100 * busy).toFixed(0)} % busy before`;
+  return `on a host of ${count} x ${cpu}, ${share}${busy > 0.25 ? ': THESE FIGURES ARE NOISY AT BEST' : ''}`;
 }
 
 /** All about one driver. */

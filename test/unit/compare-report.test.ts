@@ -86,7 +86,7 @@ describe('report', () => {
     const equal = measurements.map((one) => (one.arm === 'staged-8' ? measurement('staged-8', 2) : one));
     expect(conclude(equal)).to.contain('no gain shown');
     const inline = measurements.map((one) => ({ ...one, outcome: { ...one.outcome, asynchronous: 0 } }));
-    expect(conclude(inline)).to.contain('The driver is synchronous');
+    expect(conclude(inline)).to.contain('a synchronous driver');
     expect(conclude(inline, { ...head, serialised: true })).to.contain('the kernel serialises');
     expect(conclude(measurements.slice(0, 2))).to.contain('not both measured');
     expect(conclude([measurements[0]!, measurement('mutex', 0.5)])).to.equal(
