@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,8 @@ import { type Profile, profiles } from '../lab/offer.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
 import { writeOutput } from './output.js';
+
+const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 const main = fileURLToPath(new URL('main.js', import.meta.url));
 
@@ -39,11 +41,14 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
   const file = join(folder, 'report.json');
   const stdin = new PassThrough();
   const kill = new AbortController();
-  const interrupt = () => {
-    if (stdin.writableLength > 0 || stdin.writableEnded) kill.abort();
+  let caught: NodeJS.Signals = 'SIGINT';
+  // The first Ctrl-C lets the guest print what it has; the second, and every other signal, ends it.
+  const interrupt = (signal: NodeJS.Signals) => {
+    caught = signal;
+    if (signal !== 'SIGINT' || stdin.writableEnded) kill.abort();
     else stdin.end('stop\n');
   };
-  process.on('SIGINT', interrupt);
+  for (const signal of stopSignals) process.on(signal, interrupt);
   try {
     const result = await runInLab({
       kernel: profile,
@@ -62,10 +67,10 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
     return result.status;
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
-    if (error.code === 'aborted') return 130;
+    if (error.code === 'aborted') return 128 + constants.signals[caught];
     throw new CliError(error.message, error.code === 'offer' ? Exit.unsupported : Exit.device);
   } finally {
-    process.off('SIGINT', interrupt);
+    for (const signal of stopSignals) process.off(signal, interrupt);
     stdin.destroy();
     rmSync(folder, { recursive: true, force: true });
   }
