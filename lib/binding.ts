@@ -41,6 +41,7 @@ export interface Binding {
   tfm_set_key(tfm: TfmHandle, key: Uint8Array): number;
   tfm_set_key_serial(tfm: TfmHandle, serial: number): number;
   tfm_set_authsize(tfm: TfmHandle, size: number): number;
+  tfm_set_limit(tfm: TfmHandle, bytes: number): number;
   tfm_close(tfm: TfmHandle): number;
   op_open(tfm: TfmHandle): OpHandle | number;
   op_clone(op: OpHandle): OpHandle | number;

@@ -53,6 +53,13 @@ Napi::Value tfm_set_authsize(const Napi::CallbackInfo& info) {
   return number(info.Env(), tfm ? tfm->set_authsize(u32(info.Env(), info[1])) : -EBADF);
 }
 
+Napi::Value tfm_set_limit(const Napi::CallbackInfo& info) {
+  auto tfm = tfm_of(info.Env(), info[0]);
+  if (!tfm) return number(info.Env(), -EBADF);
+  tfm->set_limit(u32(info.Env(), info[1]));
+  return number(info.Env(), 0);
+}
+
 Napi::Value tfm_close(const Napi::CallbackInfo& info) {
   auto* slot = handle_slot<Tfm>(info.Env(), info[0]);
   if (!slot || !*slot) return number(info.Env(), -EBADF);
@@ -70,5 +77,6 @@ void export_tfm(Napi::Env env, Napi::Object exports) {
   exports.Set("tfm_set_key", Napi::Function::New<tfm_set_key>(env, "tfm_set_key"));
   exports.Set("tfm_set_key_serial", Napi::Function::New<tfm_set_key_serial>(env, "tfm_set_key_serial"));
   exports.Set("tfm_set_authsize", Napi::Function::New<tfm_set_authsize>(env, "tfm_set_authsize"));
+  exports.Set("tfm_set_limit", Napi::Function::New<tfm_set_limit>(env, "tfm_set_limit"));
   exports.Set("tfm_close", Napi::Function::New<tfm_close>(env, "tfm_close"));
 }

@@ -59,6 +59,8 @@ long KernelTfm::open(Type type, const std::string& name, uint32_t feat, uint32_t
   return 0;
 }
 
+KernelTfm::KernelTfm(Type type, int fd) : type_(type), fd_(fd), limit_(largest_budget) {}
+
 KernelTfm::~KernelTfm() { ::close(fd_); }
 
 // The descriptor goes with the last op: a lane may be in accept() on it, and its number must not be reused under it.
@@ -101,7 +103,7 @@ KernelOp::~KernelOp() {
 }
 
 long KernelOp::reset() {
-  int fresh = static_cast<KernelTfm*>(tfm_.get())->accept_op();
+  int fresh = tfm()->accept_op();
   if (fresh < 0) return fresh;
   ::close(fd_);
   fd_ = fresh;
@@ -115,6 +117,7 @@ long KernelOp::reset() {
 long KernelOp::refresh() { return stale_ ? reset() : 0; }
 
 long KernelOp::ensure_budget(size_t size) {
+  if (size > tfm()->limit()) return -EMSGSIZE;
   if (size <= budget_) return 0;
   int wanted = static_cast<int>(std::min(size + page, largest_budget) / 2 + page);  // the kernel doubles it
   for (int option : {SO_SNDBUF, SO_RCVBUF}) (void)::setsockopt(fd_, SOL_SOCKET, option, &wanted, sizeof(wanted));
@@ -131,8 +134,8 @@ long KernelOp::ensure_budget(size_t size) {
 
 long KernelOp::max_request() {
   if (type_ == Type::hash || type_ == Type::rng) return -EOPNOTSUPP;
-  long error = ensure_budget(largest_budget);
-  return error && error != -EMSGSIZE ? error : static_cast<long>(budget_);
+  long error = ensure_budget(tfm()->limit());
+  return error && error != -EMSGSIZE ? error : static_cast<long>(std::min(budget_, tfm()->limit()));
 }
 
 // sendmsg with, if asked, the control messages of a unit: operation, IV, length of the associated data.
@@ -202,8 +205,9 @@ long KernelOp::run_whole(const Unit& unit) {
 
 long KernelOp::run_in_chunks(const Unit& unit) {
   long error = refresh();
-  for (size_t at = 0; !error && at < unit.src_size; at += chunk) {
-    size_t size = std::min(chunk, unit.src_size - at);
+  size_t piece = std::min(chunk, tfm()->limit());
+  for (size_t at = 0; !error && at < unit.src_size; at += piece) {
+    size_t size = std::min(piece, unit.src_size - at);
     bool more = at + size < unit.src_size;
     error = std::min(send(unit, at == 0, unit.src + at, size, more ? MSG_MORE : 0), 0L);
     if (error) break;

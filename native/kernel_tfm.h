@@ -10,19 +10,22 @@ class KernelTfm : public Tfm {
   // Opens and binds. Returns 0 or -errno; *syscall names the call that failed.
   static long open(Type type, const std::string& name, uint32_t feat, uint32_t mask, std::shared_ptr<Tfm>* tfm,
                    const char** syscall);
-  KernelTfm(Type type, int fd) : type_(type), fd_(fd) {}
+  KernelTfm(Type type, int fd);
   ~KernelTfm() override;
   long set_key(const uint8_t* key, size_t size) override;
   long set_key_serial(int32_t serial) override;
   long set_authsize(uint32_t size) override;
   long open_op(std::shared_ptr<Op>* op) override;
   void close() override;
+  void set_limit(size_t bytes) override { limit_ = bytes; }
+  size_t limit() const { return limit_; }
   // A new op socket, close-on-exec and non-blocking, or -errno.
   int accept_op() const;
 
  private:
   Type type_;
   const int fd_;
+  std::atomic<size_t> limit_;
 };
 
 class KernelOp : public Op {
@@ -53,6 +56,8 @@ class KernelOp : public Op {
   long generate(uint8_t* dst, size_t size);
   long ensure_budget(size_t size);
   long refresh();
+
+  KernelTfm* tfm() const { return static_cast<KernelTfm*>(tfm_.get()); }
 
   std::shared_ptr<Tfm> tfm_;
   Type type_;

@@ -60,6 +60,8 @@ class Tfm : public std::enable_shared_from_this<Tfm> {
   virtual long set_authsize(uint32_t size) = 0;
   virtual long open_op(std::shared_ptr<Op>* op) = 0;
   virtual void close() = 0;
+  // The longest request, in bytes, that the driver can take: some break on longer ones.
+  virtual void set_limit(size_t) {}
 
   std::atomic<bool> closed{false};
 

@@ -326,8 +326,8 @@ export class Request implements Work {
   }
 }
 
-/** No socket's budget is below this, so only longer requests have to be looked at. */
-const smallRequest = 128 * 1024;
+/** No socket's budget and no driver's limit is below this, so only longer requests have to be looked at. */
+const smallRequest = 64 * 1024;
 /** Nothing is ever written to it. */
 const spare = new Uint8Array(1);
 const EBADF = 9;

@@ -3,6 +3,7 @@ import { isAsynchronous } from './aio-probe.js';
 import { Batch } from './batch.js';
 import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './bytes.js';
 import { probeCarry } from './carry.js';
+import { driverLimit } from './driver-limit.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
 import { chooseEngine } from './engine-choice.js';
 import { sharedEngine } from './engines.js';
@@ -79,6 +80,7 @@ export class Tfm {
     }
     this.#open({ key: options.key, keySerial: options.keySerial, authSize: options.authSize });
     this.info = this.#library ? describeLibrary(name, this.#library) : describeKernel(type, name);
+    this.#applyLimit();
     this.engine = typeof engine !== 'string' ? engine : sharedEngine(engine === 'auto' ? 'lanes' : engine);
     if (engine === 'auto') this.#chooseEngine();
   }
@@ -180,6 +182,13 @@ export class Tfm {
     this.#authSize = seal.authSize;
     this.#keyed = seal.key !== undefined || seal.keySerial !== undefined;
     this.generation++;
+    this.#applyLimit();
+  }
+
+  // The driver is known once the algorithm has been bound.
+  #applyLimit(): void {
+    const limit = this.provider === 'kernel' ? driverLimit(this.info?.driver) : undefined;
+    if (limit) binding().tfm_set_limit(this.#handle!, limit);
   }
 
   // Where the driver is asynchronous, AIO takes over from the lanes as soon as a probe has proved it.

@@ -52,6 +52,8 @@ const parameters = [
   'log_buf_len=4M',
   // init.sh turns the self-tests on again where they matter.
   'cryptomgr.notests=1',
+  // Emulated, the clocks of the processors are one; without being told the kernel falls back to a slow device.
+  'tsc=reliable',
   // init.sh starts the other processors. The kernel patches its own code most while it boots, and emulated processors see each other's patches late now and then.
   'maxcpus=1',
 ];

@@ -283,6 +283,30 @@ describe('Tfm on the kernel', () => {
     tfm.close();
   });
 
+  it('no request longer than its ring reaches a device that breaks on it', async () => {
+    for (const engine of ['sync', 'lanes', 'aio'] as const) {
+      const tfm = new Tfm('skcipher', 'virtio_crypto_aes_cbc', { provider, key, engine });
+      const max = tfm.maxRequest();
+      expect(max).to.equal(120 * 1024);
+      const request = tfm.request();
+      for (const size of [max, max + 16, 500_000]) {
+        const src = bytes(size - (size % 16), 1);
+        Object.assign(request, { iv, src, dst: Buffer.alloc(src.length) });
+        if (size > max && engine === 'aio') {
+          expect(() => request.submit(() => {})).to.throw(RangeError, /src: expected at most 122880 bytes/);
+        } else {
+          expect(await request.run()).to.equal(src.length);
+          const expected = createCipheriv('aes-256-cbc', key, iv).setAutoPadding(false).update(src);
+          expect(expected.equals(request.dst)).to.equal(true);
+        }
+      }
+      expect(() => request.stage()).to.throw(RangeError, /at most 122880/);
+      tfm.setKey(key);
+      expect(tfm.maxRequest()).to.equal(max);
+      tfm.close();
+    }
+  });
+
   it('a request in flight refuses a second, and its tfm closes after it', async () => {
     const engine = openAio(4);
     const tfm = new Tfm('skcipher', 'virtio_crypto_aes_cbc', { provider, key, engine });
