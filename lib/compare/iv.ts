@@ -123,6 +123,7 @@ function openArms(driver: Driver, names: string[], key: Uint8Array): Opening {
 
 function unavailable(arm: IvArm, tfm: Tfm, noAio: string | undefined): string | undefined {
   if (arm.needsAio && noAio) return noAio;
+  if (arm.mode === 'staged' && tfm.provider === 'library') return 'libcrypto builds nothing that could be staged';
   if (arm.mode === 'socket' && !tfm.carriesIv()) return 'no IV is carried from request to request on a socket here';
   return undefined;
 }
