@@ -38,9 +38,12 @@ function run(part: Part, index: number): Counts {
   const output = join(results, `${index}`);
   mkdirSync(output);
   const countsFile = join(output, 'counts.json');
+  // The timeout is there for what hangs, on the slowest of machines.
   const mocha = [
     'node_modules/mocha/bin/mocha.js',
     '--expose-gc',
+    '--timeout',
+    '120000',
     '--reporter',
     'dist/test/support/counting-reporter.js',
   ];
