@@ -1,0 +1,76 @@
+import type { TfmOptions } from '../alg/tfm.js';
+import type { Bio } from './bio.js';
+
+/** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
+export interface BlockDevice {
+  readonly sectors: number;
+  /** Bytes that a bio must be a multiple of (the logical block size): 512 to 4096. */
+  readonly blockSize: number;
+  readonly discards: boolean;
+  /** Takes the bio; it ends now or later, never by an exception. */
+  submit(bio: Bio): void;
+  /** How a table line names it. */
+  describe(): string;
+  /** Waits for nothing: its users have no bios in flight. */
+  close(): Promise<void>;
+}
+
+/** A piece of a mapped device: what a table line's constructor makes (struct dm_target). */
+export interface Target {
+  /** One flush bio is wanted for each flush of the device (num_flush_bios). */
+  readonly flushes?: boolean;
+  /** Discard bios are understood (num_discard_bios); without it the device has none. */
+  readonly discards?: boolean;
+  /** Bytes that a bio must be a multiple of; default 512 (limits->logical_block_size). */
+  readonly blockSize?: number;
+  /** Longest read or write it wants in one bio, in sectors (max_io_len). */
+  readonly maxSectors?: number;
+  /** Takes a bio, with `sector` counted from the target's start; ends it now or later, never throws. */
+  map(bio: Bio): void;
+  /** The part of a `dmsetup status` or `dmsetup table` line after the target's type. Keys are zeroes without `showKeys`. */
+  status(kind: 'info' | 'table', showKeys: boolean): string;
+  /** `dmsetup message`. @throws DeviceError with the errno the kernel would answer */
+  message?(argv: string[]): Promise<string | undefined>;
+  /** Before the device waits for its bios in flight: give back what is held on purpose. */
+  presuspend?(): void;
+  postsuspend?(): void;
+  /** May refuse to go on. @throws DeviceError */
+  preresume?(): void;
+  resume?(): void;
+  /** Releases what the target itself made; the devices it opened through its context are closed by the table. */
+  close?(): Promise<void> | void;
+}
+
+/** Whose crypto a target that needs some is to use, and what runs it. A driver is named in the table (`capi:`). */
+export type CryptoOptions = Pick<TfmOptions, 'provider' | 'engine'>;
+
+/** Timers, so that tests need not wait. */
+export interface Clock {
+  /** Milliseconds since some start, monotonic. */
+  now(): number;
+  /** Calls back after `ms`; the answer cancels it. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+/** What a constructor knows besides its own arguments. */
+export interface TargetContext {
+  /** First sector of the target in its device, and its sectors. */
+  readonly start: number;
+  readonly length: number;
+  readonly readOnly: boolean;
+  readonly clock: Clock;
+  readonly crypto: CryptoOptions;
+  /**
+   * Opens what a table line calls a device: a file, a block device, `ram:BYTES`, or one of the names given to `openTable`. The same
+   * spelling is the same device within a table. @throws TableError `Device lookup failed`; `argument` is its place in `args`
+   */
+  openDevice(spec: string, argument: number): Promise<BlockDevice>;
+}
+
+/** A kind of target (struct target_type). */
+export interface TargetType {
+  readonly name: string;
+  readonly version: readonly [number, number, number];
+  /** Makes the target of a table line. @throws TableError in the kernel's words (`ti->error`) */
+  ctr(args: readonly string[], context: TargetContext): Promise<Target>;
+}
