@@ -40,7 +40,7 @@ test: setup build ## every test: on this host, and in the test kernels
 	node dist/test/run.js
 
 check: build unit ## types, lint, format, unit tests
-	npx biome check lib test package.json tsconfig.json biome.json
+	npx biome check lib test tsconfig.json biome.json
 	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
 
 unit: build
@@ -54,7 +54,7 @@ asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
 	test/support/asan.sh $(NODEDIR)
 
 format: ## put all code into the one format
-	npx biome check --write lib test package.json tsconfig.json biome.json
+	npx biome check --write lib test tsconfig.json biome.json
 	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
 
 clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
