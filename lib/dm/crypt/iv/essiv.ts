@@ -1,0 +1,39 @@
+import { hash } from '../../../alg/one-shot.js';
+import { Tfm, type TfmOptions } from '../../../alg/tfm.js';
+import { type IvMode, putLittle } from './iv.js';
+
+/**
+ * The sector, LE64, encrypted with the cipher under the digest of the sector's key. Source: crypto/essiv.c:essiv_skcipher_setkey,
+ * essiv_skcipher_crypt. One request for all sectors: ECB's blocks are independent. @throws AlgError, RangeError
+ */
+export function essiv(cipher: string, digest: string, keys: Uint8Array[], options: TfmOptions): IvMode {
+  const tfms: Tfm[] = [];
+  const close = () => {
+    for (const tfm of tfms) tfm.close();
+  };
+  try {
+    for (const key of keys) {
+      const salt = hash(digest, key, options.provider ? { provider: options.provider } : {});
+      try {
+        tfms.push(new Tfm('skcipher', `ecb(${cipher})`, { ...options, key: salt }));
+      } finally {
+        salt.fill(0);
+      }
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    async fill({ numbers, key }, ivs, ivSize) {
+      putLittle(numbers, ivs, ivSize);
+      await encryptBlocks(tfms[key]!, ivs);
+    },
+    close,
+  };
+}
+
+/** Encrypts whole blocks in place with an ECB tfm, in one request. */
+export async function encryptBlocks(tfm: Tfm, blocks: Uint8Array): Promise<void> {
+  await tfm.batch({ direction: 'encrypt', unitSize: blocks.length, ivs: null, src: blocks, dst: blocks }).run();
+}
