@@ -1,0 +1,236 @@
+import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
+import { DeviceError } from './device-error.js';
+import type { MappedTable } from './mapped-table.js';
+import { RangeLock } from './range-lock.js';
+import { splitArgs } from './split-args.js';
+import type { BlockDevice } from './target.js';
+
+/**
+ * A mapped device: what a table describes (struct mapped_device). Offsets and lengths are bytes, and need not be whole sectors; any number
+ * of operations may be in flight. A write waits for the earlier reads and writes that it overlaps, and a read for such writes.
+ */
+export class Device implements BlockDevice {
+  readonly sectors: number;
+  readonly blockSize: number;
+  readonly discards: boolean;
+  readonly #table: MappedTable;
+  readonly #lock = new RangeLock();
+  #state: 'live' | 'suspended' | 'closed' = 'live';
+  #inFlight = 0;
+  /** Bios that came while the device was suspended. */
+  #deferred: Bio[] = [];
+  #idle: (() => void)[] = [];
+
+  /** @see openTable */
+  constructor(table: MappedTable) {
+    this.#table = table;
+    this.sectors = table.sectors;
+    this.blockSize = table.blockSize;
+    this.discards = table.discards;
+  }
+
+  /** Bytes of the device. */
+  get size(): number {
+    return this.sectors * sectorSize;
+  }
+
+  get suspended(): boolean {
+    return this.#state === 'suspended';
+  }
+
+  /** Takes a bio as a device below another one's target does. */
+  submit(bio: Bio): void {
+    if (this.#state === 'suspended') this.#deferred.push(bio);
+    else if (this.#state === 'closed') bio.end('ENXIO');
+    else {
+      this.#inFlight++;
+      const { op, sector, sectors, bytes, fua } = bio;
+      this.#table.map(
+        new Bio({ op, sector, sectors, bytes, fua }, (error) => {
+          if (--this.#inFlight === 0) for (const idle of this.#idle.splice(0)) idle();
+          bio.end(error);
+        }),
+      );
+    }
+  }
+
+  /**
+   * Reads into a buffer of the caller's, or into a new one of that length. @throws DeviceError with the sectors that failed; RangeError
+   */
+  async read(offset: number, into: number | Uint8Array): Promise<Uint8Array> {
+    const bytes = typeof into === 'number' ? Buffer.alloc(checkRange('length', into, this.size)) : into;
+    const { first, count, head } = this.#blocks(offset, bytes.length);
+    if (count === 0) return bytes;
+    const release = await this.#lock.acquire(first, count, false);
+    try {
+      if (bytes.length === count * sectorSize) await this.#run({ op: 'read', sector: first, bytes });
+      else {
+        const whole = Buffer.allocUnsafe(count * sectorSize);
+        await this.#run({ op: 'read', sector: first, bytes: whole });
+        bytes.set(whole.subarray(head, head + bytes.length));
+      }
+      return bytes;
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Writes; the bytes must stay as they are until it is done. Blocks that are written in part are read first. With `fua` it is on stable
+   * storage when it is done. @throws DeviceError with the sectors that failed; RangeError
+   */
+  async write(offset: number, bytes: Uint8Array, { fua = false } = {}): Promise<void> {
+    const { first, count, head } = this.#blocks(offset, bytes.length);
+    if (count === 0) return fua ? this.flush() : undefined;
+    const release = await this.#lock.acquire(first, count, true);
+    try {
+      if (bytes.length === count * sectorSize) return await this.#run({ op: 'write', sector: first, bytes, fua });
+      const whole = Buffer.allocUnsafe(count * sectorSize);
+      await this.#readEdges(first, whole, head, head + bytes.length);
+      whole.set(bytes, head);
+      await this.#run({ op: 'write', sector: first, bytes: whole, fua });
+    } finally {
+      release();
+    }
+  }
+
+  /** Reads the blocks at both ends of `whole` that a write from `head` to `end` covers in part. */
+  async #readEdges(first: number, whole: Uint8Array, head: number, end: number): Promise<void> {
+    const last = whole.length - this.blockSize;
+    const edges = new Set([...(head > 0 ? [0] : []), ...(end < whole.length ? [last] : [])]);
+    const reads = [...edges].map((at) => {
+      const bytes = whole.subarray(at, at + this.blockSize);
+      return this.#run({ op: 'read', sector: first + at / sectorSize, bytes });
+    });
+    await Promise.all(reads);
+  }
+
+  /** Everything written so far is on stable storage when it is done. @throws DeviceError */
+  flush(): Promise<void> {
+    return this.#run({ op: 'flush', sector: 0 });
+  }
+
+  /** Says that whole blocks are not needed any more. @throws DeviceError EOPNOTSUPP where the table has none; RangeError */
+  async discard(offset: number, length: number): Promise<void> {
+    const { first, count } = this.#blocks(offset, length);
+    if (offset % this.blockSize !== 0 || length % this.blockSize !== 0)
+      throw new RangeError(`discard: expected multiples of ${this.blockSize} bytes, got ${offset} and ${length}`);
+    if (count === 0) return;
+    const release = await this.#lock.acquire(first, count, true);
+    try {
+      await this.#run({ op: 'discard', sector: first, sectors: count });
+    } finally {
+      release();
+    }
+  }
+
+  /** Lets what is in flight end, and holds what comes from now on (drivers/md/dm.c:dm_suspend). */
+  async suspend(): Promise<void> {
+    if (this.#state !== 'live') throw new DeviceError('EINVAL', `suspend: the device is ${this.#state}`);
+    for (const { target } of this.#table.lines) target.presuspend?.();
+    this.#state = 'suspended';
+    await this.#drain();
+    for (const { target } of this.#table.lines) target.postsuspend?.();
+  }
+
+  /** Goes on, with what was held first. @throws DeviceError of a target that cannot; the device then stays suspended */
+  async resume(): Promise<void> {
+    if (this.#state !== 'suspended') throw new DeviceError('EINVAL', `resume: the device is ${this.#state}`);
+    await this.#drain();
+    for (const { target } of this.#table.lines) target.preresume?.();
+    for (const { target } of this.#table.lines) target.resume?.();
+    this.#state = 'live';
+    for (const bio of this.#deferred.splice(0)) this.submit(bio);
+  }
+
+  /** `dmsetup message`: words, or a line of them, for the target that has this sector. @throws DeviceError */
+  async message(message: string | readonly string[], { sector = 0 } = {}): Promise<string | undefined> {
+    const argv = typeof message === 'string' ? splitArgs(message) : [...message];
+    if (argv.length === 0) throw new DeviceError('EINVAL', 'Empty message received.');
+    const line = this.#table.find(sector);
+    if (!line) throw new DeviceError('EINVAL', 'Target message sector outside device.');
+    if (!line.target.message) throw new DeviceError('EINVAL', 'Target type does not support messages');
+    return line.target.message(argv);
+  }
+
+  /** As `dmsetup status` prints it. */
+  status(): string {
+    return this.#lines('info', false);
+  }
+
+  /** As `dmsetup table` prints it: what to open the device with again. Keys are zeroes without `showKeys`. */
+  table({ showKeys = false } = {}): string {
+    return this.#lines('table', showKeys);
+  }
+
+  #lines(kind: 'info' | 'table', showKeys: boolean): string {
+    return this.#table.lines
+      .map(({ start, length, type, target }) => `${start} ${length} ${type} ${target.status(kind, showKeys)}`)
+      .join('\n');
+  }
+
+  describe(): string {
+    return 'a mapped device';
+  }
+
+  /** Lets what is in flight end, and closes the targets and what they lie on. What a suspended device holds fails. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'live') for (const { target } of this.#table.lines) target.presuspend?.();
+    this.#state = 'closed';
+    for (const bio of this.#deferred.splice(0)) bio.end('ENXIO');
+    await this.#drain();
+    await this.#table.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #drain(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#inFlight === 0) resolve();
+      else this.#idle.push(resolve);
+    });
+  }
+
+  /** The whole blocks, in sectors, that hold these bytes, and how far into them the bytes begin. @throws RangeError */
+  #blocks(offset: number, length: number): { first: number; count: number; head: number } {
+    checkRange('offset', offset, this.size);
+    checkRange('length', length, this.size - offset);
+    const head = offset % this.blockSize;
+    const end = Math.ceil((offset + length) / this.blockSize) * this.blockSize;
+    const first = (offset - head) / sectorSize;
+    return { first, count: length === 0 ? 0 : end / sectorSize - first, head };
+  }
+
+  #run(fields: BioFields): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const endio = (error: BioError | null) => (error ? reject(failure(fields, error)) : resolve());
+      this.submit(new Bio(fields, endio));
+    });
+  }
+}
+
+function checkRange(what: string, value: number, max: number): number {
+  if (!Number.isSafeInteger(value) || value < 0 || value > max)
+    throw new RangeError(`${what}: expected 0 to ${max} bytes, where the device ends, got ${value}`);
+  return value;
+}
+
+function failure({ op, sector }: BioFields, { code, failed }: BioError): DeviceError {
+  const ranges = merge(failed).map(({ first, count }) => ({ sector: sector + first, sectors: count }));
+  const words = ranges.map((range) => `${range.sector}+${range.sectors}`).join(', ');
+  return new DeviceError(code, op === 'flush' ? 'flush failed' : `${op} failed at sectors ${words}`, ranges);
+}
+
+/** In order, and adjacent ones as one. */
+function merge(ranges: readonly FailedRange[]): FailedRange[] {
+  const merged: FailedRange[] = [];
+  for (const { first, count } of [...ranges].sort((a, b) => a.first - b.first)) {
+    const last = merged.at(-1);
+    if (last && first <= last.first + last.count) last.count = Math.max(last.count, first + count - last.first);
+    else merged.push({ first, count });
+  }
+  return merged;
+}

@@ -1,0 +1,68 @@
+import { type Bio, sectorSize } from './bio.js';
+import { Join } from './split.js';
+import type { TableLine } from './table.js';
+import type { BlockDevice, Target } from './target.js';
+
+/** A line of a table and the target that was made of it. */
+export interface MappedLine extends TableLine {
+  target: Target;
+}
+
+/** The targets of a device, and which of them a bio is for (struct dm_table). */
+export class MappedTable {
+  readonly sectors: number;
+  readonly blockSize: number;
+  readonly discards: boolean;
+
+  constructor(
+    readonly lines: readonly MappedLine[],
+    /** What was opened for the targets, and is closed with them. */
+    readonly opened: readonly BlockDevice[],
+  ) {
+    const last = lines.at(-1);
+    this.sectors = last ? last.start + last.length : 0;
+    this.blockSize = Math.max(sectorSize, ...lines.map(({ target }) => target.blockSize ?? sectorSize));
+    this.discards = lines.every(({ target }) => target.discards);
+  }
+
+  /** The line that a sector belongs to (dm_table_find_target). */
+  find(sector: number): MappedLine | undefined {
+    let low = 0;
+    let high = this.lines.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.lines[middle]!.start <= sector) low = middle;
+      else high = middle - 1;
+    }
+    const line = this.lines[low];
+    return line && sector >= line.start && sector < line.start + line.length ? line : undefined;
+  }
+
+  /** Gives a bio's sectors to their targets (drivers/md/dm.c:__split_and_process_bio); a flush to everyone who wants one. */
+  map(bio: Bio): void {
+    const join = new Join(bio);
+    if (bio.op === 'flush') {
+      for (const { target } of this.lines) if (target.flushes) target.map(join.piece(0, 0, 0));
+    } else if (bio.sector + bio.sectors > this.sectors) {
+      join.piece(0, bio.sectors, 0).end('EIO');
+    } else if (bio.op === 'discard' && !this.discards) {
+      join.piece(0, bio.sectors, 0).end('EOPNOTSUPP');
+    } else {
+      let first = 0;
+      while (first < bio.sectors) {
+        const { start, length, target } = this.find(bio.sector + first)!;
+        const sector = bio.sector + first - start;
+        const most = bio.op === 'discard' ? length : (target.maxSectors ?? length);
+        const count = Math.min(bio.sectors - first, length - sector, most);
+        target.map(join.piece(first, count, sector));
+        first += count;
+      }
+    }
+    join.close();
+  }
+
+  async close(): Promise<void> {
+    for (const { target } of this.lines) await target.close?.();
+    for (const device of this.opened) await device.close();
+  }
+}

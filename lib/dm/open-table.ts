@@ -1,0 +1,101 @@
+import { sectorSize } from './bio.js';
+import { Device } from './device.js';
+import { FileDevice } from './file-device.js';
+import { type MappedLine, MappedTable } from './mapped-table.js';
+import { RamDevice } from './ram-device.js';
+import { formatTable, parseTable, type TableLine } from './table.js';
+import { TableError } from './table-error.js';
+import type { BlockDevice, Clock, CryptoOptions, Target } from './target.js';
+import { targetTypes } from './targets/index.js';
+
+export interface OpenTableOptions extends CryptoOptions {
+  /** Files are opened for reading only, and writes fail. */
+  readOnly?: boolean;
+  /** Devices that table lines may name, mapped ones included: that is how devices stack. They stay open. */
+  devices?: Readonly<Record<string, BlockDevice>>;
+  clock?: Clock;
+}
+
+const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Opens the device that a table describes, as `dmsetup create` does: `<start> <length> <target> <args>` on each line. A device in a line is a
+ * file, a block device, `ram:BYTES`, or a name among `devices`. @throws TableError
+ */
+export async function openTable(table: string | readonly TableLine[], options: OpenTableOptions = {}): Promise<Device> {
+  const lines = parseTable(typeof table === 'string' ? table : formatTable(table));
+  const opened = new Map<string, Promise<BlockDevice>>();
+  const mapped: MappedLine[] = [];
+  try {
+    for (const [index, line] of lines.entries()) mapped.push(await openLine(line, index + 1, options, opened));
+    const device = new Device(new MappedTable(mapped, await Promise.all(opened.values())));
+    if (device.size % device.blockSize !== 0)
+      throw new TableError('not aligned to h/w logical block size', {
+        hint: `${device.sectors} sectors, logical block size ${device.blockSize}`,
+      });
+    return device;
+  } catch (error) {
+    const below = (await Promise.allSettled(opened.values())).filter((result) => result.status === 'fulfilled');
+    await new MappedTable(
+      mapped,
+      below.map(({ value }) => value),
+    ).close();
+    throw error;
+  }
+}
+
+async function openLine(
+  line: TableLine,
+  number: number,
+  options: OpenTableOptions,
+  opened: Map<string, Promise<BlockDevice>>,
+): Promise<MappedLine> {
+  const { start, length, type, args } = line;
+  const found = targetTypes.find(({ name }) => name === type);
+  if (!found) {
+    const hint = `expected ${targetTypes.map(({ name }) => name).join(', ')}`;
+    throw new TableError('unknown target type', { line: number, target: type, hint });
+  }
+  const { readOnly = false, devices = {}, clock = systemClock, provider, engine } = options;
+  const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
+  const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
+    if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
+    const device = opened.get(spec) ?? openBacking(spec, argument, readOnly);
+    opened.set(spec, device);
+    return device;
+  };
+  let target: Target | undefined;
+  try {
+    target = await found.ctr(args, { start, length, readOnly, clock, crypto, openDevice });
+    const blockSectors = (target.blockSize ?? sectorSize) / sectorSize;
+    if (start % blockSectors !== 0 || length % blockSectors !== 0)
+      throw new TableError('not aligned to h/w logical block size', { hint: `logical block size ${target.blockSize}` });
+    return { ...line, target };
+  } catch (error) {
+    await target?.close?.();
+    throw error instanceof TableError ? error.at(number, type) : error;
+  }
+}
+
+async function openBacking(spec: string, argument: number, readOnly: boolean): Promise<BlockDevice> {
+  return spec.startsWith('ram:') ? RamDevice.open(spec, argument) : FileDevice.open(spec, argument, readOnly);
+}
+
+/** The same device under the name that the table gives it, for the table to be formatted again. */
+function named(device: BlockDevice, name: string): BlockDevice {
+  const { sectors, blockSize, discards } = device;
+  return {
+    sectors,
+    blockSize,
+    discards,
+    submit: (bio) => device.submit(bio),
+    describe: () => name,
+    close: async () => {},
+  };
+}

@@ -1,0 +1,35 @@
+import { Bio, type BioError, sectorSize } from './bio.js';
+
+/**
+ * Collects the ends of the pieces of a bio and ends it with the last: with success, or with the failed sectors of all pieces.
+ * Open it before the first piece goes: pieces may end while they are submitted.
+ */
+export class Join {
+  #open = 1;
+  #error: BioError | null = null;
+
+  constructor(readonly bio: Bio) {}
+
+  /** The piece of `count` sectors from `first` of the bio, which its taker sees at `sector`. */
+  piece(first: number, count: number, sector: number): Bio {
+    this.#open++;
+    const { op, bytes, fua } = this.bio;
+    const part = bytes.length
+      ? { bytes: bytes.subarray(first * sectorSize, (first + count) * sectorSize) }
+      : { sectors: count };
+    return new Bio({ op, sector, fua, ...part }, (error) => this.#end(error, first));
+  }
+
+  /** No further pieces. */
+  close(): void {
+    this.#end(null, 0);
+  }
+
+  #end(error: BioError | null, first: number): void {
+    if (error) {
+      const failed = error.failed.map((range) => ({ first: first + range.first, count: range.count }));
+      this.#error = { code: this.#error?.code ?? error.code, failed: [...(this.#error?.failed ?? []), ...failed] };
+    }
+    if (--this.#open === 0) this.bio.end(this.#error);
+  }
+}
