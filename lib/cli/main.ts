@@ -2,13 +2,14 @@
 import { AlgError } from '../alg/error.js';
 import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
 import { compare } from './compare.js';
+import { crypt } from './crypt.js';
 import { hash } from './hash.js';
 import { info } from './info.js';
 import { lab } from './lab.js';
 import { rng } from './rng.js';
 import { decrypt, encrypt } from './seal.js';
 
-const commands: Command[] = [info, hash, encrypt, decrypt, rng, compare, lab];
+const commands: Command[] = [info, crypt, hash, encrypt, decrypt, rng, compare, lab];
 
 function overview(): string {
   const rows = commands.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
