@@ -23,6 +23,7 @@ export class FileDevice implements BlockDevice {
     readonly path: string,
     readonly sectors: number,
     readonly discards: boolean,
+    readonly readOnly: boolean,
     readonly handle: FileHandle,
   ) {}
 
@@ -37,7 +38,7 @@ export class FileDevice implements BlockDevice {
       const stat = await handle.stat();
       if (!stat.isFile() && !stat.isBlockDevice()) throw refuse('it is no regular file and no block device', 'ENOTBLK');
       const sectors = stat.isFile() ? Math.floor(stat.size / sectorSize) : await blockDeviceSectors(path);
-      return new FileDevice(path, sectors, stat.isFile(), handle);
+      return new FileDevice(path, sectors, stat.isFile(), readOnly, handle);
     } catch (error) {
       await handle.close();
       if (error instanceof TableError) throw error;
@@ -49,6 +50,7 @@ export class FileDevice implements BlockDevice {
     if (bio.op === 'flush') this.#sync(bio);
     else if (bio.sector + bio.sectors > this.sectors) bio.end('EIO');
     else if (bio.op === 'read') this.#transfer(bio, read as Transfer, bio.bytes, 0);
+    else if (this.readOnly) bio.end('EROFS');
     else if (bio.op === 'write') this.#transfer(bio, write as Transfer, bio.bytes, 0);
     else if (this.discards) this.#transfer(bio, write as Transfer, undefined, 0);
     else bio.end('EOPNOTSUPP');
