@@ -1,3 +1,4 @@
+import { crypt } from '../crypt/target.js';
 import type { TargetType } from '../target.js';
 import { delay } from './delay.js';
 import { error } from './error.js';
@@ -6,4 +7,4 @@ import { linear } from './linear.js';
 import { zero } from './zero.js';
 
 /** Every kind of target a table line may name: one row each. */
-export const targetTypes: readonly TargetType[] = [linear, zero, error, delay, flakey];
+export const targetTypes: readonly TargetType[] = [linear, zero, error, delay, flakey, crypt];

@@ -1,0 +1,210 @@
+import { type Area, openArea } from '../area.js';
+import { Bio, type BioError } from '../bio.js';
+import { DeviceError } from '../device-error.js';
+import { joinArgs } from '../split-args.js';
+import { parseNumber } from '../table.js';
+import { TableError } from '../table-error.js';
+import type { CryptoOptions, Target, TargetContext, TargetType } from '../target.js';
+import { CryptConvert, SectorError } from './convert.js';
+import { CryptError } from './error.js';
+import { type KeySource, parseKey, readKey } from './key.js';
+import { type CryptFeatures, formatFeatures, parseFeatures } from './options.js';
+import { parseCipher } from './spec.js';
+
+interface CryptFields {
+  cipher: string;
+  key: KeySource;
+  ivOffset: bigint;
+  features: CryptFeatures;
+  crypto: CryptoOptions;
+}
+
+/** `<cipher> <key> <iv_offset> <dev> <offset> [<#opts> <opt>...]` (drivers/md/dm-crypt.c). */
+class Crypt implements Target {
+  readonly flushes = true;
+  readonly discards: boolean;
+  readonly blockSize: number;
+  readonly maxSectors = longestBio;
+  readonly #fields: CryptFields;
+  readonly #area: Area;
+  #convert: CryptConvert;
+  /** What status prints: hex, or a key's name. Wiped: zeroes. */
+  #keyText: string;
+  #keyValid = true;
+  #suspended = false;
+
+  constructor(fields: CryptFields, convert: CryptConvert, area: Area) {
+    this.#fields = fields;
+    this.#convert = convert;
+    this.#area = area;
+    this.#keyText = textOf(fields.key);
+    this.discards = fields.features.allowDiscards && area.device.discards;
+    this.blockSize = Math.max(fields.features.sectorSize, area.device.blockSize);
+  }
+
+  map(bio: Bio): void {
+    const unit = this.#fields.features.sectorSize / 512;
+    if (bio.op === 'flush' || bio.op === 'discard') this.#area.submit(bio);
+    else if (bio.sector % unit || bio.sectors % unit)
+      bio.end('EIO'); // DM_MAPIO_KILL
+    else if (bio.op === 'read') this.#read(bio);
+    else void this.#write(bio);
+  }
+
+  /** kcryptd_io_read, then kcryptd_crypt_read_convert. */
+  #read(bio: Bio): void {
+    const { sector } = bio;
+    const below = new Bio({ op: 'read', sector, bytes: bio.bytes }, async (error) => {
+      // What was read is converted also where something beside it was not.
+      const failure = await this.#run('decrypt', sector, bio.bytes, bio.bytes);
+      bio.end(error ?? failure);
+    });
+    this.#area.submit(below);
+  }
+
+  /** kcryptd_crypt_write_convert: into pages of its own, since the plaintext is the submitter's. */
+  async #write(bio: Bio): Promise<void> {
+    const bytes = new Uint8Array(bio.bytes.length);
+    const failure = await this.#run('encrypt', bio.sector, bio.bytes, bytes);
+    if (failure) return bio.end(failure);
+    this.#area.submit(new Bio({ op: 'write', sector: bio.sector, bytes, fua: bio.fua }, (error) => bio.end(error)));
+  }
+
+  async #run(
+    direction: 'encrypt' | 'decrypt',
+    sector: number,
+    src: Uint8Array,
+    dst: Uint8Array,
+  ): Promise<BioError | null> {
+    try {
+      await this.#convert.convert(direction, sector, src, dst);
+      return null;
+    } catch (error) {
+      if (!(error instanceof SectorError)) return { code: 'EIO', failed: [{ first: 0, count: src.length / 512 }] };
+      const count = this.#fields.features.sectorSize / 512;
+      return { code: 'EIO', failed: error.sectors.map((failed) => ({ first: failed - sector, count })) };
+    }
+  }
+
+  status(kind: 'info' | 'table', showKeys: boolean): string {
+    if (kind === 'info') return '';
+    const { cipher, key, ivOffset, features } = this.#fields;
+    const keyText = showKeys || key.kind !== 'hex' ? this.#keyText : '0'.repeat(key.size * 2);
+    return [joinArgs([cipher, keyText]), ivOffset, this.#area.describe(), ...formatFeatures(features)].join(' ');
+  }
+
+  /** `key set <key>`, `key wipe`. Source: drivers/md/dm-crypt.c:crypt_message. */
+  async message(argv: string[]): Promise<undefined> {
+    const [word = '', verb = '', text] = argv.map((arg, index) => (index < 2 ? arg.toLowerCase() : arg));
+    const isSet = verb === 'set' && argv.length === 3;
+    if (word !== 'key' || argv.length < 2) throw new DeviceError('EINVAL', 'unrecognised message received.');
+    if (!this.#suspended) throw new DeviceError('EINVAL', 'not suspended during key manipulation.');
+    if (isSet) this.#setKey(text!);
+    else if (verb === 'wipe' && argv.length === 2) this.#wipeKey();
+    else throw new DeviceError('EINVAL', 'unrecognised message received.');
+  }
+
+  #setKey(text: string): void {
+    const { size } = this.#fields.key;
+    try {
+      const key = parseKey(text);
+      if (key.size !== size) throw new DeviceError('EINVAL', `key: expected ${size} bytes, got ${key.size}`);
+      const fresh = openConvert({ ...this.#fields, key });
+      this.#convert.close();
+      this.#convert = fresh;
+      this.#keyText = textOf(key);
+      this.#keyValid = true;
+    } catch (error) {
+      if (error instanceof CryptError) throw new DeviceError('EINVAL', error.message);
+      throw error;
+    }
+  }
+
+  #wipeKey(): void {
+    this.#convert.close();
+    this.#keyText = '0'.repeat(this.#fields.key.size * 2) || '-';
+    this.#keyValid = false;
+  }
+
+  postsuspend(): void {
+    this.#suspended = true;
+  }
+  preresume(): void {
+    if (!this.#keyValid) throw new DeviceError('EAGAIN', 'aborting resume - crypt key is not set.');
+  }
+  resume(): void {
+    this.#suspended = false;
+  }
+  close(): void {
+    this.#convert.close();
+    this.#keyText = '';
+  }
+}
+
+function textOf(key: KeySource): string {
+  if (key.kind === 'none') return '-';
+  if (key.kind === 'hex') return key.text.slice(0, key.size * 2).toLowerCase();
+  return `:${key.size}:${key.type}:${key.description}`;
+}
+
+function openConvert({ cipher, key, ivOffset, features, crypto }: CryptFields): CryptConvert {
+  const { sectorSize, ivLargeSectors } = features;
+  const bytes = readKey(key);
+  try {
+    return new CryptConvert({ cipher, key: bytes, ivOffset, sectorSize, ivLargeSectors, ...crypto });
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+/** Opens it with an offset of 0 first: the kernel complains of the cipher and the key before it looks at the offset. */
+async function ctr(args: readonly string[], context: TargetContext): Promise<Target> {
+  if (args.length < 5)
+    throw new TableError('Not enough arguments', { hint: 'expected <cipher> <key> <iv_offset> <dev> <offset>' });
+  const [cipher, keyText, offsetText, spec, start] = args as [string, string, string, string, string];
+  if (keyText.startsWith(':') && !/^:\d+:/.test(keyText))
+    throw new TableError('Cannot parse key size', { argument: 1 });
+  const features = parseFeatures(args, 5, context.length);
+  const fields = { cipher, ivOffset: 0n, features, crypto: context.crypto };
+  let convert: CryptConvert | undefined;
+  try {
+    inTable(() => parseCipher(cipher)); // is complained of before the key
+    const key = inTable(() => parseKey(keyText));
+    convert = inTable(() => openConvert({ ...fields, key }));
+    const ivOffset = /^\d{1,20}$/.test(offsetText) ? BigInt(offsetText) : -1n;
+    if (ivOffset < 0n || ivOffset >= 1n << 64n || ivOffset % BigInt(features.sectorSize / 512))
+      throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
+    convert.close();
+    convert = inTable(() => openConvert({ ...fields, key, ivOffset }));
+    await context.openDevice(spec, 3);
+    const sector = parseNumber(start);
+    if (sector === undefined) throw new TableError('Invalid device sector', { argument: 4, value: start });
+    if (features.integrity)
+      throw new TableError('Integrity profile not supported.', {
+        argument: 3,
+        value: spec,
+        hint: 'no device here has one',
+      });
+    const area = await openArea(context, { spec, argument: 3, start: sector });
+    return new Crypt({ ...fields, key, ivOffset }, convert, area);
+  } catch (error) {
+    convert?.close();
+    throw error;
+  }
+}
+
+/** What the conversion refuses, as the table's error. @throws TableError */
+function inTable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof CryptError)) throw error;
+    const fields = { argument: error.argument === 'key' ? 1 : 0, ...(error.detail && { hint: error.detail }) };
+    throw new TableError(error.reason, fields, { cause: error });
+  }
+}
+
+/** BIO_MAX_VECS pages: writes are no longer (crypt_map); here reads neither, so that many may be in flight. Sectors. */
+const longestBio = 2048;
+
+export const crypt: TargetType = { name: 'crypt', version: [1, 28, 0], ctr };
