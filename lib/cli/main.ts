@@ -1,20 +1,25 @@
 #!/usr/bin/env node
 import { AlgError } from '../alg/error.js';
+import { TableError } from '../dm/table-error.js';
 import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
 import { compare } from './compare.js';
 import { crypt } from './crypt.js';
+import { dm } from './dm.js';
 import { hash } from './hash.js';
 import { info } from './info.js';
 import { lab } from './lab.js';
 import { rng } from './rng.js';
 import { decrypt, encrypt } from './seal.js';
 
-const commands: Command[] = [info, crypt, hash, encrypt, decrypt, rng, compare, lab];
+const commands: Command[] = [info, crypt, dm, hash, encrypt, decrypt, rng, compare, lab];
 
 function overview(): string {
   const rows = commands.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
   return ['Usage: dmalg COMMAND ...', '', ...rows, '', "'dmalg COMMAND --help' explains a command.", ''].join('\n');
 }
+
+/** Of a table that cannot be opened; for every other code it is the device's fault. */
+const tableStatus: Record<string, number> = { EINVAL: Exit.usage, ENOMEM: Exit.memory, EBUSY: Exit.busy };
 
 function statusOf(error: unknown): number {
   if (error instanceof CliError) return error.status;
@@ -24,6 +29,7 @@ function statusOf(error: unknown): number {
     if (error.code === 'EBUSY') return Exit.busy;
     return Exit.unsupported;
   }
+  if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
   return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
 }
 

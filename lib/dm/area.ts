@@ -41,6 +41,7 @@ export async function openArea(
   const device = await context.openDevice(spec, argument);
   if (start + context.length > device.sectors)
     throw new TableError('device too small for target', {
+      code: 'ENXIO',
       argument,
       value: spec,
       hint: `start=${start}, len=${context.length}, dev_size=${device.sectors}`,

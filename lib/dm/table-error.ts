@@ -3,7 +3,7 @@ export interface TableErrorFields {
   argument?: number;
   /** That argument, where it may be shown: never a key. */
   value?: string;
-  /** The errno's name that the kernel would answer; default EINVAL. */
+  /** Name of an errno: EINVAL, the default, is a wrong table; others say what is wrong with a device. */
   code?: string;
   /** The remedy, or what the reason leaves open. */
   hint?: string;

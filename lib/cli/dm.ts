@@ -1,0 +1,146 @@
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import type { Device } from '../dm/device.js';
+import { openTable } from '../dm/open-table.js';
+import { targetTypes } from '../dm/targets/index.js';
+import { algOptions, runOptions, stringOption } from './alg-options.js';
+import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { readDevice, writeDevice } from './dm-stream.js';
+import { writeOutput } from './output.js';
+import { Progress } from './progress.js';
+
+/** What `dmalg dm` does, each with the options that only it takes. */
+const actions: Record<string, { run(invocation: Invocation): Promise<void>; options: string[] }> = {
+  read: { run: read, options: ['table', 'offset', 'length', 'output', 'provider', 'engine'] },
+  write: { run: write, options: ['table', 'offset', 'input', 'provider', 'engine'] },
+  table: {
+    run: (invocation) => show(invocation, 'table'),
+    options: ['table', 'showkeys', 'json', 'provider', 'engine'],
+  },
+  status: { run: (invocation) => show(invocation, 'status'), options: ['table', 'json', 'provider', 'engine'] },
+  targets: { run: targets, options: ['json'] },
+};
+const common = ['help', 'quiet', 'debug'];
+
+async function run(invocation: Invocation): Promise<number> {
+  const { values, positionals } = invocation;
+  const [name, ...more] = positionals;
+  const action = name !== undefined && Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (!action)
+    throw new CliError(`expected ${Object.keys(actions).join(', ')}, got '${name ?? ''}'; see 'dmalg dm --help'`);
+  if (more.length) throw new CliError(`dm ${name}: expected no files, got '${more[0]}'; see 'dmalg dm --help'`);
+  const foreign = Object.keys(values).find((option) => ![...action.options, ...common].includes(option));
+  if (foreign) throw new CliError(`--${foreign}: not an option of dm ${name}; see 'dmalg dm --help'`);
+  await action.run(invocation);
+  return Exit.done;
+}
+
+async function open(invocation: Invocation, readOnly: boolean): Promise<Device> {
+  const table = stringOption(invocation, 'table');
+  if (table === undefined) throw new CliError("--table is missing; see 'dmalg dm --help'");
+  const text = table.startsWith('@') ? await readFile(table.slice(1), 'utf8') : table;
+  const { provider, engine } = runOptions(invocation);
+  return openTable(text, { readOnly, provider, engine });
+}
+
+/** A number of bytes within the device. @throws CliError */
+function bytesOption(invocation: Invocation, name: string, fallback: number, max: number): number {
+  return integerOption(invocation, name, fallback, 0, max);
+}
+
+async function read(invocation: Invocation): Promise<void> {
+  await using device = await open(invocation, true);
+  const offset = bytesOption(invocation, 'offset', 0, device.size);
+  const length = bytesOption(invocation, 'length', device.size - offset, device.size - offset);
+  const progress = new Progress(length, invocation.values.quiet === true);
+  try {
+    const output = stringOption(invocation, 'output') ?? '-';
+    await writeOutput(output, progress.count(readDevice(device, offset, length)));
+  } finally {
+    progress.end();
+  }
+}
+
+async function write(invocation: Invocation): Promise<void> {
+  await using device = await open(invocation, false);
+  const offset = bytesOption(invocation, 'offset', 0, device.size);
+  const input = stringOption(invocation, 'input') ?? '-';
+  const info = input === '-' ? undefined : await stat(input);
+  if (info?.isFile() && info.size > device.size - offset) {
+    const room = `${device.size - offset} of the device from there on`;
+    throw new CliError(`--input: '${input}' has ${info.size} bytes, more than the ${room}`, Exit.device);
+  }
+  const progress = new Progress(info?.isFile() ? info.size : undefined, invocation.values.quiet === true);
+  const source = input === '-' ? process.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
+  try {
+    await writeDevice(device, offset, progress.count(source));
+  } finally {
+    progress.end();
+  }
+}
+
+async function show(invocation: Invocation, what: 'table' | 'status'): Promise<void> {
+  await using device = await open(invocation, true);
+  const text = what === 'table' ? device.table({ showKeys: invocation.values.showkeys === true }) : device.status();
+  process.stdout.write(invocation.values.json ? json(text.split('\n').map(fields)) : `${text}\n`);
+}
+
+function fields(line: string): { start: number; length: number; type: string; params: string } {
+  const [, start, length, type, params] = /^(\d+) (\d+) (\S+) (.*)$/s.exec(line)!;
+  return { start: Number(start), length: Number(length), type: type!, params: params! };
+}
+
+async function targets({ values }: Invocation): Promise<void> {
+  const rows = targetTypes.map(({ name, version }) => ({ name, version: version.join('.') }));
+  const lines = rows.map(({ name, version }) => `${name.padEnd(16)} v${version}\n`);
+  process.stdout.write(values.json ? json(rows) : lines.join(''));
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+const { provider, engine } = algOptions;
+
+export const dm: Command = {
+  name: 'dm',
+  usage: 'read|write|table|status|targets [--table LINE|@FILE] [options]',
+  summary: 'Opens a device-mapper table without root and without device-mapper.',
+  details: [
+    'read     writes the device, or --length bytes of it, to --output or stdout',
+    'write    writes --input or stdin to the device, and flushes it',
+    'table    prints the table as dmsetup table does: keys are zeroes without --showkeys',
+    'status   prints what dmsetup status does',
+    'targets  prints the targets and their versions as dmsetup targets does',
+    '',
+    'A table is a line <start> <length> <target> <arguments>, in sectors of 512 bytes, or several of them, which make one device. A device',
+    'in a line is a file, a block device, or ram:BYTES; a backslash takes the next character of its name as it is. Targets:',
+    '',
+    '  linear <dev> <offset>                     the sectors of another device',
+    '  zero                                      reads zeroes, forgets writes',
+    '  error [<dev> <offset>]                    fails',
+    '  delay <dev> <offset> <ms> [<dev> <offset> <ms> [<dev> <offset> <ms>]]   later; again for writes, again for flushes',
+    '  flakey <dev> <offset> <up> <down> [<#features> <features>]   works for <up> seconds and fails for <down>; features: error_reads,',
+    '         error_writes, drop_writes, corrupt_bio_byte <nth> <r|w> <value> <flags>, random_read_corrupt <of 10^9>, random_write_corrupt <of 10^9>',
+  ].join('\n'),
+  options: {
+    table: {
+      type: 'string',
+      value: 'LINE',
+      help: 'the table, or @FILE that holds it, which keeps keys out of the process list',
+    },
+    offset: { type: 'string', value: 'BYTES', help: 'where on the device (default: 0)' },
+    length: { type: 'string', value: 'BYTES', help: 'how much to read (default: to the end)' },
+    output: {
+      type: 'string',
+      value: 'FILE',
+      help: 'where read writes; it appears when it is complete (default: stdout)',
+    },
+    input: { type: 'string', value: 'FILE', help: 'what write writes (default: stdin)' },
+    showkeys: { type: 'boolean', help: 'table: print the keys' },
+    json: { type: 'boolean', help: 'table, status, targets: print JSON' },
+    provider: provider!,
+    engine: engine!,
+  },
+  run,
+};
