@@ -58,7 +58,7 @@ export class Device implements BlockDevice {
    * Reads into a buffer of the caller's, or into a new one of that length. @throws DeviceError with the sectors that failed; RangeError
    */
   async read(offset: number, into: number | Uint8Array): Promise<Uint8Array> {
-    const bytes = typeof into === 'number' ? Buffer.alloc(checkRange('length', into, this.size)) : into;
+    const bytes = typeof into === 'number' ? Buffer.allocUnsafe(checkRange('length', into, this.size)) : into;
     const { first, count, head } = this.#blocks(offset, bytes.length);
     if (count === 0) return bytes;
     const release = await this.#lock.acquire(first, count, false);
