@@ -15,6 +15,8 @@ export { Request } from './alg/request.js';
 export { Tfm, type TfmOptions } from './alg/tfm.js';
 export type { TfmInfo } from './alg/tfm-info.js';
 export type { Bio, BioError, BioOp } from './dm/bio.js';
+export { CryptConvert, type CryptOptions, SectorError } from './dm/crypt/convert.js';
+export { CryptError } from './dm/crypt/error.js';
 export type { Device } from './dm/device.js';
 export { DeviceError, type FailedSectors } from './dm/device-error.js';
 export { type OpenTableOptions, openTable } from './dm/open-table.js';

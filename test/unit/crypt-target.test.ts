@@ -44,6 +44,31 @@ describe('dm-crypt: target', () => {
     await below.close();
   });
 
+  it('an error from below is told of exactly the sectors it hit, in both directions', async () => {
+    const below = await openTable(`0 16 linear ${device} 0\n16 8 error\n24 104 linear ${device} 24`, options);
+    const volume = await openTable(line('', 100).replace(device, 'below'), { ...options, devices: { below } });
+    const failure = (run: Promise<unknown>) =>
+      run.then(
+        () => 'done',
+        (error) => ({ code: error.code, failed: error.failed }),
+      );
+    const expected = { code: 'EIO', failed: [{ sector: 8, sectors: 8 }] };
+    expect(await failure(volume.write(0, Buffer.alloc(512 * 32, 7)))).to.deep.equal(expected);
+    expect(await failure(volume.read(0, 512 * 32))).to.deep.equal(expected);
+    for (const at of [0, 16])
+      expect(Buffer.from(await volume.read(at * 512, 4096)).equals(Buffer.alloc(4096, 7))).to.equal(true);
+    await volume.close();
+    await below.close();
+  });
+
+  it('writes over each other end in their order', async () => {
+    const volume = await openTable(line(), { ...options, engine: 'lanes' });
+    await Promise.all(Array.from({ length: 50 }, (_, i) => volume.write((i % 3) * 512, Buffer.alloc(4096, i))));
+    const bytes = await volume.read(0, 8192);
+    expect([bytes[0], bytes[512], bytes[1024], bytes[4096], bytes[4096 + 512]]).to.deep.equal([48, 49, 49, 49, 47]);
+    await volume.close();
+  });
+
   it('status: options in the order of the kernel, keys as zeroes unless asked for', async () => {
     const all =
       '8 IV_LARGE_SECTORS sector_size:4096 no_write_workqueue no_read_workqueue submit_from_crypt_cpus same_cpu_crypt high_priority allow_discards';
