@@ -118,7 +118,7 @@ export const dm: Command = {
     '',
     '  linear <dev> <offset>                     the sectors of another device',
     '  zero                                      reads zeroes, forgets writes',
-    '  error [<dev> <offset>]                    fails',
+    '  error                                     fails',
     '  delay <dev> <offset> <ms> [<dev> <offset> <ms> [<dev> <offset> <ms>]]',
     '                                            later; again for writes, again for flushes',
     '  flakey <dev> <offset> <up> <down> [<#features> <features>]',

@@ -40,12 +40,10 @@ export async function openArea(
 ): Promise<Area> {
   const device = await context.openDevice(spec, argument);
   if (start + context.length > device.sectors)
-    throw new TableError('device too small for target', {
-      code: 'ENXIO',
-      argument,
-      value: spec,
-      hint: `start=${start}, len=${context.length}, dev_size=${device.sectors}`,
-    });
+    throw new TableError(
+      `${spec} too small for target: start=${start}, len=${context.length}, dev_size=${device.sectors}`,
+      { argument, code: 'ENXIO' },
+    );
   const blockSectors = device.blockSize / sectorSize;
   if (start % blockSectors !== 0 || context.length % blockSectors !== 0)
     throw new TableError('not aligned to h/w logical block size', {

@@ -43,7 +43,7 @@ export class Arguments {
     const argument = this.#next;
     const count = this.number(reason, 0, max);
     if (count > this.left)
-      throw new TableError('Not enough arguments', { argument, value: String(count), hint: `${this.left} follow` });
+      throw new TableError(reason, { argument, value: String(count), hint: `${this.left} follow` });
     const group = new Arguments(this.args.slice(0, this.#next + count));
     group.#next = this.#next;
     this.#next += count;

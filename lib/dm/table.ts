@@ -56,9 +56,9 @@ function sectors(text: string, what: string, line: number): number {
   throw new TableError(`Invalid ${what}`, { line, hint: `expected whole sectors, got '${text}'` });
 }
 
-/** A number as the kernel's `sscanf("%llu%c")` takes it in a table line, and no more than is exact; undefined for all else. */
+/** A number as the kernel takes it in a table line, digits alone, and no more than is exact; undefined for all else. */
 export function parseNumber(text: string): number | undefined {
-  if (!/^\+?\d+$/.test(text)) return undefined;
+  if (!/^\d+$/.test(text)) return undefined;
   const value = Number(text);
   return Number.isSafeInteger(value) ? value : undefined;
 }

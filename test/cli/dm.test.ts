@@ -57,7 +57,7 @@ describe('dmalg dm', function () {
         type: 'delay',
         params: 'ram:4096 0 5',
       });
-      expect(run('targets')).to.include('linear           v1.4.0\nzero             v1.2.0\nerror            v1.6.0\n');
+      expect(run('targets')).to.include('linear           v1.4.0\nzero             v1.2.0\nerror            v1.7.0\n');
       expect(JSON.parse(run('targets', '--json'))[0]).to.deep.equal({ name: 'linear', version: '1.4.0' });
     }),
   );
@@ -114,7 +114,11 @@ describe('dmalg dm', function () {
         [['read', '--table', '0 8 what'], 1, /table line 1: what: unknown target type; expected linear/],
         [['read', '--table', '1 8 zero'], 1, /table line 1: Gap in table/],
         [['read', '--table', '0 8 linear missing 0'], 4, /table line 1: linear: Device lookup failed .*ENOENT/],
-        [['read', '--table', '0 8 linear ram:512 0'], 4, /device too small for target/],
+        [
+          ['read', '--table', '0 8 linear ram:512 0'],
+          4,
+          /linear: ram:512 too small for target: start=0, len=8, dev_size=1 /,
+        ],
         [['write', ...zero, '--input', 'missing'], 4, /ENOENT.*missing/],
       ] as const) {
         const outcome = dmalg(folder, ['dm', ...args]);

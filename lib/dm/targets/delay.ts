@@ -70,7 +70,7 @@ class Delay implements Target {
 
 export const delay: TargetType = {
   name: 'delay',
-  version: [1, 3, 0],
+  version: [1, 4, 0],
   async ctr(args, context) {
     if (![3, 6, 9].includes(args.length))
       throw new TableError('Requires exactly 3, 6 or 9 arguments', { hint: 'each time <dev> <offset> <ms>' });

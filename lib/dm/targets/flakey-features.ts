@@ -1,5 +1,4 @@
 import { Arguments } from '../arguments.js';
-import type { TableError } from '../table-error.js';
 
 /** `corrupt_bio_byte <Nth byte> <r|w> <value> <flags>`: which byte of a bio becomes what, in bios that have these flags. */
 export interface CorruptByte {
@@ -47,7 +46,6 @@ export function parseFeatures(args: Arguments): FlakeyFeatures {
   ] as const) {
     if (on && corruptsWrites)
       throw group.error(`${name} is incompatible with corrupt_bio_byte with the WRITE flag set`);
-    if (on && features.randomWriteCorrupt) throw group.error(`${name} is incompatible with random_write_corrupt`);
   }
   return features;
 }
@@ -75,7 +73,7 @@ function takeFeature(group: Arguments, features: FlakeyFeatures): void {
 }
 
 function takeCorruptByte(group: Arguments): CorruptByte {
-  if (group.left === 0) throw requiresParameters(group, 'corrupt_bio_byte');
+  if (group.left === 0) throw group.error('Feature corrupt_bio_byte requires parameters');
   const nth = group.number('Invalid corrupt bio byte', 1, maxUnsigned);
   const direction = group.take('Invalid corrupt bio direction (r or w)').toLowerCase();
   if (direction !== 'r' && direction !== 'w') throw group.error('Invalid corrupt bio direction (r or w)');
@@ -85,12 +83,8 @@ function takeCorruptByte(group: Arguments): CorruptByte {
 }
 
 function takeProbability(group: Arguments, name: string): number {
-  if (group.left === 0) throw requiresParameters(group, name);
+  if (group.left === 0) throw group.error(`Feature ${name} requires a parameter`);
   return group.number('Invalid random corrupt argument', 0, probabilityBase);
-}
-
-function requiresParameters(group: Arguments, name: string): TableError {
-  return group.error(`Feature ${name} requires parameters`);
 }
 
 /** The group as `dmsetup table` shows it (flakey_status). */

@@ -96,7 +96,8 @@ export const flakey: TargetType = {
     const rest = new Arguments(args);
     const place = takeArea(rest);
     const up = rest.number('Invalid up interval', 0, 0xffff_ffff);
-    const down = rest.number('Invalid down interval', 0, 0xffff_ffff);
+    // The kernel says it of both; which one it is, the argument's number tells.
+    const down = rest.number('Invalid up interval', 0, 0xffff_ffff);
     if (up + down === 0) throw rest.error('Total (up + down) interval is zero');
     if (up + down > 0xffff_ffff) throw rest.error('Interval overflow');
     const features = parseFeatures(rest);
