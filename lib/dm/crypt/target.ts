@@ -89,7 +89,8 @@ class Crypt implements Target {
   status(kind: 'info' | 'table', showKeys: boolean): string {
     if (kind === 'info') return '';
     const { cipher, key, ivOffset, features } = this.#fields;
-    const keyText = showKeys || key.kind !== 'hex' ? this.#keyText : '0'.repeat(key.size * 2);
+    // As dmsetup hides them: a name in the keyring is none, and '-' becomes one zero.
+    const keyText = showKeys || key.kind === 'keyring' ? this.#keyText : '0'.repeat(this.#keyText.length);
     return [joinArgs([cipher, keyText]), ivOffset, this.#area.describe(), ...formatFeatures(features)].join(' ');
   }
 
