@@ -3,7 +3,7 @@ import { Device } from './device.js';
 import { FileDevice } from './file-device.js';
 import { type MappedLine, MappedTable } from './mapped-table.js';
 import { RamDevice } from './ram-device.js';
-import { formatTable, parseTable, type TableLine } from './table.js';
+import { formatTable, parseNumbered, type TableLine } from './table.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice, Clock, CryptoOptions, Target } from './target.js';
 import { targetTypes } from './targets/index.js';
@@ -29,11 +29,11 @@ const systemClock: Clock = {
  * file, a block device, `ram:BYTES`, or a name among `devices`. @throws TableError
  */
 export async function openTable(table: string | readonly TableLine[], options: OpenTableOptions = {}): Promise<Device> {
-  const lines = parseTable(typeof table === 'string' ? table : formatTable(table));
+  const lines = parseNumbered(typeof table === 'string' ? table : formatTable(table));
   const opened = new Map<string, Promise<BlockDevice>>();
   const mapped: MappedLine[] = [];
   try {
-    for (const [index, line] of lines.entries()) mapped.push(await openLine(line, index + 1, options, opened));
+    for (const { line, number } of lines) mapped.push(await openLine(line, number, options, opened));
     const device = new Device(new MappedTable(mapped, await Promise.all(opened.values())));
     if (device.size % device.blockSize !== 0)
       throw new TableError('not aligned to h/w logical block size', {

@@ -16,7 +16,12 @@ export interface TableLine {
  * @throws TableError
  */
 export function parseTable(text: string): TableLine[] {
-  const lines: TableLine[] = [];
+  return parseNumbered(text).map(({ line }) => line);
+}
+
+/** The same, each with its number in the text, from 1, for whoever finds something wrong with it. @throws TableError */
+export function parseNumbered(text: string): { number: number; line: TableLine }[] {
+  const lines: { number: number; line: TableLine }[] = [];
   let end = 0;
   for (const [index, line] of text.split('\n').entries()) {
     if (/^[ \t-\r]*(#|$)/.test(line)) continue;
@@ -27,7 +32,7 @@ export function parseTable(text: string): TableLine[] {
         hint: `it starts at sector ${parsed.start}, expected ${end}`,
       });
     end = parsed.start + parsed.length;
-    lines.push(parsed);
+    lines.push({ number: index + 1, line: parsed });
   }
   if (lines.length === 0)
     throw new TableError('table has no targets', { hint: 'expected <start> <length> <type> ...' });
