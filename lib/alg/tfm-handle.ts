@@ -58,6 +58,7 @@ function setSeal(handle: TfmHandle, type: AlgType, name: string, seal: Seal, isK
     const result = native.tfm_set_key(handle, key);
     if (result === -EINVAL) throw refusedKey(type, name, key.length);
     check('setsockopt(key)', result);
+    if (!isKernel) tryKey(handle, name);
   } else if (type === 'rng' && isKernel) {
     // A DRBG must be seeded, and takes an empty seed (algif_rng.c). Other generators take none, which is as well.
     native.tfm_set_key(handle, noBytes);
@@ -66,6 +67,13 @@ function setSeal(handle: TfmHandle, type: AlgType, name: string, seal: Seal, isK
   if (type !== 'aead') throw new TypeError(`authSize: expected none for a ${type}, got ${authSize}`);
   checkInteger('authSize', authSize, 0, 64);
   check('setsockopt(authsize)', native.tfm_set_authsize(handle, authSize));
+}
+
+/** libcrypto looks at a key when a context is made, and refuses some that the kernel takes (equal halves of XTS's). */
+function tryKey(handle: TfmHandle, name: string): void {
+  const op = binding().op_open(handle);
+  if (typeof op === 'number') throw algError('setsockopt(key)', name, op);
+  binding().op_close(op);
 }
 
 function wrongKey(name: string, got: number, expected: string): RangeError {

@@ -108,6 +108,16 @@ describe('Request, what it refuses', () => {
   });
 });
 
+describe('Tfm, what it refuses', () => {
+  it("a key that libcrypto does not take, with the cause: XTS's of equal halves", () => {
+    const open = () => new Tfm('skcipher', 'xts(aes)', { key: new Uint8Array(64), provider });
+    expect(open).to.throw(
+      AlgError,
+      /EINVAL: the key is not one for this algorithm \(its size, a weak key, or equal halves\)/,
+    );
+  });
+});
+
 describe('Batch, what it refuses', () => {
   const tfm = new Tfm('skcipher', 'xts(aes)', { key: Uint8Array.from({ length: 32 }, (_, at) => at), provider });
   after(() => tfm.close());
