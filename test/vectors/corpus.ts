@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildOnce, cacheFolder } from '../../lib/lab/cache.js';
+import { updateLists } from '../../lib/lab/offer.js';
 
 const packageName = 'python3-cryptography-vectors';
 const inPackage = 'usr/lib/python3/dist-packages/cryptography_vectors';
@@ -23,7 +24,15 @@ export async function findCorpus(): Promise<{ folder: string } | { reason: strin
 
 async function download(folder: string): Promise<void> {
   mkdirSync(folder);
-  run(folder, 'apt-get', ['download', packageName]);
+  const fetch = () => run(folder, 'apt-get', ['download', packageName]);
+  try {
+    fetch();
+  } catch (error) {
+    // A new machine's package lists are empty, an old one's out of date; only root can do something about it.
+    if (process.getuid?.() !== 0) throw error;
+    await updateLists();
+    fetch();
+  }
   for (const archive of readdirSync(folder)) {
     run(folder, 'dpkg-deb', ['-x', archive, '.']);
     rmSync(join(folder, archive));
