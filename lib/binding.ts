@@ -30,6 +30,18 @@ export const libraryKind = {
 /** Flags of a unit: the direction, and what of it is in the op already (its data, or its IV too). */
 export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4 } as const;
 
+/** A batch as native code takes it. */
+export type BatchArguments = [
+  tfm: TfmHandle,
+  flags: number,
+  ivs: Uint8Array | null,
+  src: Uint8Array,
+  dst: Uint8Array,
+  srcStride: number,
+  dstStride: number,
+  status: Int32Array,
+];
+
 /**
  * The native functions. Each returns a number >= 0, a handle, or -errno. They check only what could corrupt memory;
  * whoever calls them has validated the arguments.
@@ -65,28 +77,8 @@ export interface Binding {
     src: Uint8Array,
     dst: Uint8Array,
   ): number;
-  batch_run(
-    tfm: TfmHandle,
-    flags: number,
-    ivs: Uint8Array | null,
-    src: Uint8Array,
-    dst: Uint8Array,
-    srcStride: number,
-    dstStride: number,
-    status: Int32Array,
-  ): number;
-  engine_submit_batch(
-    engine: EngineHandle,
-    id: number,
-    tfm: TfmHandle,
-    flags: number,
-    ivs: Uint8Array | null,
-    src: Uint8Array,
-    dst: Uint8Array,
-    srcStride: number,
-    dstStride: number,
-    status: Int32Array,
-  ): number;
+  batch_run(...batch: BatchArguments): number;
+  engine_submit_batch(engine: EngineHandle, id: number, ...batch: BatchArguments): number;
 }
 
 let loaded: Binding | undefined;

@@ -1,4 +1,5 @@
 import { noBytes, wrongSize } from './bytes.js';
+import { EINVAL } from './errno.js';
 import { algError } from './error.js';
 import { longestText } from './nonce.js';
 import type { PassFields } from './pass.js';
@@ -56,5 +57,3 @@ export class AeadPass extends WholePass {
     throw algError('final', name, -EINVAL, 'the tag to check is missing: setAuthTag() before final()');
   }
 }
-
-const EINVAL = 22;

@@ -1,4 +1,4 @@
-import { binding, type EngineHandle, unitFlag } from '../binding.js';
+import { type BatchArguments, binding, type EngineHandle, unitFlag } from '../binding.js';
 import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './bytes.js';
 import type { Answer, Done, Work } from './engine.js';
 import { algError } from './error.js';
@@ -80,9 +80,9 @@ export class Batch implements Work {
     return binding().engine_submit_batch(engine, id, ...this.#native());
   }
 
-  #native() {
+  #native(): BatchArguments {
     const { direction, ivs, src, dst, unitSize } = this.fields;
-    return [this.tfm.handle, unitFlag[direction], ivs, src, dst, unitSize, this.#dstStride, this.status] as const;
+    return [this.tfm.handle, unitFlag[direction], ivs, src, dst, unitSize, this.#dstStride, this.status];
   }
   #error(result: number): Error {
     return algError(this.tfm.provider === 'library' ? 'library' : 'recvmsg', this.tfm.name, result);

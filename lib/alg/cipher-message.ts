@@ -2,6 +2,7 @@ import { AeadPass } from './aead-pass.js';
 import { BlockPass } from './block-pass.js';
 import { checkInteger, checkWord, wrongSize } from './bytes.js';
 import { type Data, toBytes, withSecret } from './data.js';
+import { EBADF, EBUSY, EINVAL, ENOENT } from './errno.js';
 import { AlgError, algError } from './error.js';
 import type { Direction, IvRule } from './iv.js';
 import { KeystreamPass } from './keystream-pass.js';
@@ -198,8 +199,3 @@ function openEither(open: (type: 'aead' | 'skcipher') => Tfm): Tfm {
     }
   }
 }
-
-const ENOENT = 2;
-const EBADF = 9;
-const EBUSY = 16;
-const EINVAL = 22;

@@ -1,5 +1,6 @@
 import { binding, type EngineHandle } from '../binding.js';
 import { checkInteger } from './bytes.js';
+import { ECANCELED } from './errno.js';
 import { algError } from './error.js';
 
 export type EngineName = 'sync' | 'lanes' | 'aio';
@@ -158,8 +159,6 @@ export class NativeEngine implements Engine {
     for (const resolve of waiting) resolve();
   }
 }
-
-const ECANCELED = 125;
 
 /** Opens worker lanes: `lanes` threads. @throws AlgError, RangeError */
 export function openLanes(lanes: number, depth = 64): Engine {

@@ -1,6 +1,7 @@
 import { addAbortSignal, Transform, type TransformCallback } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { checkEncoding, type Data, toBytes, withSecret } from './data.js';
+import { EBADF } from './errno.js';
 import { algError } from './error.js';
 import type { Request } from './request.js';
 import { Tfm, type TfmOptions } from './tfm.js';
@@ -151,4 +152,3 @@ export function createHmac(name: string, key: Data, options: Omit<HashStreamOpti
 
 /** Where /proc/crypto cannot be read, no digest is longer (crypto/hash.h: HASH_MAX_DIGESTSIZE). */
 const largestDigest = 64;
-const EBADF = 9;

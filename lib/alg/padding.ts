@@ -1,3 +1,4 @@
+import { EBADMSG } from './errno.js';
 import { algError } from './error.js';
 
 /** The last, incomplete block of a message with PKCS#7 padding: one whole block. */
@@ -22,5 +23,3 @@ export function unpad(alg: string, block: Uint8Array): Uint8Array {
     );
   return block.subarray(0, block.length - count);
 }
-
-const EBADMSG = 74;

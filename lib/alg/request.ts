@@ -1,6 +1,7 @@
 import { binding, type EngineHandle, type OpHandle, unitFlag } from '../binding.js';
 import { checkAttached, checkBytes, checkInteger, checkWord, noBytes, wrongSize } from './bytes.js';
 import type { Answer, Done, Work } from './engine.js';
+import { EBADF, EBUSY } from './errno.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
 import { checkApart, resultLength } from './layout.js';
@@ -330,5 +331,3 @@ export class Request implements Work {
 const smallRequest = 64 * 1024;
 /** Nothing is ever written to it. */
 const spare = new Uint8Array(1);
-const EBADF = 9;
-const EBUSY = 16;

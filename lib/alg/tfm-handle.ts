@@ -1,5 +1,6 @@
 import { binding, libraryKind, type TfmHandle, typeNumber } from '../binding.js';
 import { checkInteger, noBytes } from './bytes.js';
+import { EINVAL, ENOENT, ENOSYS } from './errno.js';
 import { algError } from './error.js';
 import type { LibraryAlgorithm } from './library.js';
 import { type AlgType, algTypes, findAlgorithm, readProcCrypto } from './proc-crypto.js';
@@ -87,7 +88,3 @@ function refusedKey(type: AlgType, name: string, size: number): Error {
     return wrongKey(name, size, min === max ? `${min}` : `${min} to ${max}`);
   return algError('setsockopt(key)', name, -EINVAL);
 }
-
-const ENOENT = 2;
-const EINVAL = 22;
-const ENOSYS = 38;

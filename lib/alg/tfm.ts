@@ -7,6 +7,7 @@ import { driverLimit } from './driver-limit.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
 import { chooseEngine } from './engine-choice.js';
 import { sharedEngine } from './engines.js';
+import { EBADF, ENOENT, ENOKEY, EOPNOTSUPP } from './errno.js';
 import { algError } from './error.js';
 import { type IvRule, ivRule } from './iv.js';
 import { type LibraryAlgorithm, libraryAlgorithm } from './library.js';
@@ -217,7 +218,3 @@ export class Tfm {
 
 /** CRYPTO_MAX_ALG_NAME, less the end of the string. */
 const longestName = 127;
-const EBADF = 9;
-const ENOENT = 2;
-const EOPNOTSUPP = 95;
-const ENOKEY = 126;

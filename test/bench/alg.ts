@@ -5,15 +5,11 @@
 import { execFileSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { median } from '../../lib/compare/statistics.js';
 import { type Request, Tfm } from '../../lib/index.js';
 
 const loop = fileURLToPath(new URL('syscall-loop', import.meta.url));
 const rounds = 9;
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
-}
 
 function fill(request: Request, size: number): Request {
   return Object.assign(request, {
