@@ -59,16 +59,20 @@ export class Batch implements Work {
     if (result < 0) throw this.#error(result);
     return result;
   }
-  /** Runs it on the tfm's engine. */
-  run(): Promise<number> {
+  /** Runs it on an engine, the tfm's if not given. */
+  run(engine = this.tfm.engine): Promise<number> {
     return new Promise((resolve, reject) => {
       const settle = (result: number) => (result < 0 ? reject(this.#error(result)) : resolve(result));
-      if (this.submit(settle) === 'done') settle(this.result);
+      if (engine.submit(this, settle) === 'done') settle(this.result);
     });
   }
   /** As Request.submit. */
   submit(done: Done): Answer {
     return this.tfm.engine.submit(this, done);
+  }
+  /** Once done: the error of the first unit that failed. */
+  get failure(): Error | undefined {
+    return this.result < 0 ? this.#error(this.result) : undefined;
   }
 
   /** For engines. */

@@ -3,7 +3,7 @@ import type { Answer, Done, Engine, Work } from '../../lib/alg/engine.js';
 /** An engine whose completions the test makes, in the order it likes. Real results, unless the test says otherwise. */
 export class ManualEngine implements Engine {
   readonly name = 'manual';
-  readonly depth = 1024;
+  readonly depth: number = 1024;
   /** In flight, in the order of submission. */
   readonly flying: { work: Work; done: Done }[] = [];
   submitted = 0;
