@@ -7,7 +7,7 @@ import { splitKey } from './key.js';
 import { type CipherSpec, ivModeOf } from './spec.js';
 
 export interface OpenedTfms {
-  /** One a key; none for the null cipher. */
+  /** One a key. */
   tfms: Tfm[];
   /** Bytes. */
   ivSize: number;
@@ -20,11 +20,6 @@ export interface OpenedTfms {
  * Source: drivers/md/dm-crypt.c:crypt_ctr_cipher. @throws CryptError
  */
 export function openTfms(spec: CipherSpec, key: Uint8Array, options: TfmOptions): OpenedTfms {
-  // What document 2 measures queues with: no cipher, no key, no IV, in either provider.
-  if (spec.cipherName === 'ecb(cipher_null)' && options.provider !== 'kernel') {
-    if (key.length) throw new CryptError('Error decoding and setting key', 'key', 'cipher_null takes none: expected -');
-    return { tfms: [], ivSize: 0, iv: () => undefined };
-  }
   const ivSize = guard(spec, () => ivSizeOf(spec, options));
   const mode = ivModeOf(spec, ivSize);
   const parts = splitKey(key, spec, mode, ivSize);
