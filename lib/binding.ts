@@ -64,7 +64,7 @@ export interface Binding {
   op_final(op: OpHandle, dst: Uint8Array): number;
   op_run(op: OpHandle, flags: number, iv: Uint8Array | null, assoc: number, src: Uint8Array, dst: Uint8Array): number;
   op_stage(op: OpHandle, flags: number, iv: Uint8Array | null, assoc: number, src: Uint8Array, dst: Uint8Array): number;
-  lanes_open(lanes: number, deliver: Deliver, ring: Float64Array): EngineHandle | number;
+  lanes_open(lanes: number, deliver: Deliver, ring: Float64Array, nice: number): EngineHandle | number;
   aio_open(depth: number, deliver: Deliver, ring: Float64Array): EngineHandle | number;
   engine_close(engine: EngineHandle): number;
   engine_submit(

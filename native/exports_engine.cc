@@ -19,11 +19,11 @@ struct HandleKind<EngineSlot> {
 
 namespace {
 
-// (lanes, callback, ring) -> engine
+// (lanes, callback, ring, niceness) -> engine
 Napi::Value lanes_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto* lanes = new Lanes(env, info[1].As<Napi::Function>(), info[2].As<Napi::Float64Array>(), u32(env, info[0]));
-  if (long error = lanes->open_lanes()) return lanes->shut(), number(env, error);
+  if (long error = lanes->open_lanes(info[3].ToNumber().Int32Value())) return lanes->shut(), number(env, error);
   auto slot = std::make_shared<EngineSlot>();
   slot->target = lanes;
   lanes->set_owner(&slot->target);

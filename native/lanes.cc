@@ -1,11 +1,22 @@
 #include "lanes.h"
 
+#include <sys/resource.h>
+
 #include <csignal>
 #include <system_error>
 
-long Lanes::open_lanes() {
+long Lanes::open_lanes(int nice) {
+  // Threads inherit it. On Linux it belongs to the thread that asks, and giving priority up again is always permitted.
+  int before_nice = getpriority(PRIO_PROCESS, 0);
+  if (nice && setpriority(PRIO_PROCESS, 0, nice)) return -errno;
   long error = open();
-  if (error) return error;
+  if (!error) error = start_threads();
+  if (nice) setpriority(PRIO_PROCESS, 0, before_nice);
+  return error;
+}
+
+long Lanes::start_threads() {
+  long error = 0;
   // Signals are for the threads that Node runs.
   sigset_t all, before;
   sigfillset(&all);

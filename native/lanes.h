@@ -10,8 +10,8 @@ class Lanes : public Completions {
  public:
   Lanes(Napi::Env env, Napi::Function callback, Napi::Float64Array ring, size_t count)
       : Completions(env, callback, ring), count_(count) {}
-  // Starts the threads. Returns 0 or -errno.
-  long open_lanes();
+  // Starts the threads with this niceness, which the environment must permit. Returns 0 or -errno.
+  long open_lanes(int nice);
 
  private:
   struct Slice {
@@ -21,6 +21,7 @@ class Lanes : public Completions {
   long start(std::unique_ptr<Job> job) override;
   void collect(std::vector<std::unique_ptr<Job>>* finished) override;
   void stop() override;
+  long start_threads();
   void work();
   void run(const Slice& slice);
 

@@ -87,12 +87,14 @@ export class NativeEngine implements Engine {
     if (this.#inFlight < this.depth) this.#wake();
   };
 
-  /** @throws AlgError where the kernel has no AIO */
-  constructor(name: 'lanes' | 'aio', size: number, depth: number) {
+  /** @throws AlgError where the kernel has no AIO, or the lanes may not be so little nice */
+  constructor(name: 'lanes' | 'aio', size: number, depth: number, nice = 0) {
     this.name = name;
     this.depth = depth;
-    const open = name === 'lanes' ? binding().lanes_open : binding().aio_open;
-    const handle = open(size, this.#deliver, this.#ring);
+    const handle =
+      name === 'lanes'
+        ? binding().lanes_open(size, this.#deliver, this.#ring, nice)
+        : binding().aio_open(size, this.#deliver, this.#ring);
     if (typeof handle === 'number') throw algError(name === 'lanes' ? 'clone' : 'io_setup', name, handle);
     this.#handle = handle;
   }
@@ -160,11 +162,12 @@ export class NativeEngine implements Engine {
   }
 }
 
-/** Opens worker lanes: `lanes` threads. @throws AlgError, RangeError */
-export function openLanes(lanes: number, depth = 64): Engine {
+/** Opens worker lanes: `lanes` threads of this niceness. @throws AlgError (EACCES: CAP_SYS_NICE is missing), RangeError */
+export function openLanes(lanes: number, depth = 64, nice = 0): Engine {
   checkInteger('lanes', lanes, 1, 256);
   checkInteger('depth', depth, 1, 4096);
-  return new NativeEngine('lanes', lanes, depth);
+  checkInteger('nice', nice, -20, 19);
+  return new NativeEngine('lanes', lanes, depth, nice);
 }
 
 /** Opens a context of the kernel's AIO for `depth` IOCBs in flight. @throws AlgError, RangeError */
