@@ -1,3 +1,4 @@
+import type { MemoryUsage } from '../queue/mempool.js';
 import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
 import { DeviceError } from './device-error.js';
 import type { MappedTable } from './mapped-table.js';
@@ -167,6 +168,17 @@ export class Device implements BlockDevice {
     return this.#table.lines
       .map(({ start, length, type, target }) => `${start} ${length} ${type} ${target.status(kind, showKeys)}`)
       .join('\n');
+  }
+
+  /** Bytes that its targets hold for themselves, ready and in use. */
+  memoryUsage(): MemoryUsage {
+    const sum = { reserved: 0, inUse: 0 };
+    for (const { target } of this.#table.lines) {
+      const { reserved = 0, inUse = 0 } = target.memoryUsage?.() ?? {};
+      sum.reserved += reserved;
+      sum.inUse += inUse;
+    }
+    return sum;
   }
 
   describe(): string {

@@ -14,6 +14,8 @@ export interface OpenTableOptions extends CryptoOptions {
   /** Devices that table lines may name, mapped ones included: that is how devices stack. They stay open. */
   devices?: Readonly<Record<string, BlockDevice>>;
   clock?: Clock;
+  /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
+  reserve?: number;
 }
 
 const systemClock: Clock = {
@@ -62,7 +64,7 @@ async function openLine(
     const hint = `expected ${targetTypes.map(({ name }) => name).join(', ')}`;
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
-  const { readOnly = false, devices = {}, clock = systemClock, provider, engine } = options;
+  const { readOnly = false, devices = {}, clock = systemClock, reserve = 16, provider, engine } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
@@ -72,7 +74,7 @@ async function openLine(
   };
   let target: Target | undefined;
   try {
-    target = await found.ctr(args, { start, length, readOnly, clock, crypto, openDevice });
+    target = await found.ctr(args, { start, length, readOnly, clock, crypto, reserve, openDevice });
     const blockSectors = (target.blockSize ?? sectorSize) / sectorSize;
     if (start % blockSectors !== 0 || length % blockSectors !== 0)
       throw new TableError('not aligned to h/w logical block size', { hint: `logical block size ${target.blockSize}` });

@@ -1,4 +1,5 @@
 import type { TfmOptions } from '../alg/tfm.js';
+import type { MemoryUsage } from '../queue/mempool.js';
 import type { Bio } from './bio.js';
 
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
@@ -31,6 +32,8 @@ export interface Target {
   status(kind: 'info' | 'table', showKeys: boolean): string;
   /** `dmsetup message`. @throws DeviceError with the errno the kernel would answer */
   message?(argv: string[]): Promise<string | undefined>;
+  /** What it holds for itself, its mempools' reserves above all. */
+  memoryUsage?(): MemoryUsage;
   /** Before the device waits for its bios in flight: give back what is held on purpose. */
   presuspend?(): void;
   postsuspend?(): void;
@@ -60,6 +63,8 @@ export interface TargetContext {
   readonly readOnly: boolean;
   readonly clock: Clock;
   readonly crypto: CryptoOptions;
+  /** Elements that each mempool of the target keeps for itself (dm-io's reserved_bio_based_ios). */
+  readonly reserve: number;
   /**
    * Opens what a table line calls a device: a file, a block device, `ram:BYTES`, or one of the names given to `openTable`. The same
    * spelling is the same device within a table. @throws TableError `Device lookup failed`; `argument` is its place in `args`

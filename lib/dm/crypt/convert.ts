@@ -1,6 +1,9 @@
 import type { Batch } from '../../alg/batch.js';
+import type { Answer } from '../../alg/engine.js';
 import type { Direction } from '../../alg/iv.js';
+import type { ProviderName } from '../../alg/provider.js';
 import type { Tfm, TfmOptions } from '../../alg/tfm.js';
+import { type MemoryUsage, Mempool } from '../../queue/mempool.js';
 import { CryptError } from './error.js';
 import type { IvMode, Part } from './iv/iv.js';
 import { sectorNumbers } from './sector-numbers.js';
@@ -18,6 +21,8 @@ export interface CryptOptions extends Pick<TfmOptions, 'provider' | 'engine'> {
   ivLargeSectors?: boolean;
   /** Added to sector numbers, in 512-byte units, modulo 2^64. Default 0. */
   ivOffset?: bigint;
+  /** Requests that a volume with several keys keeps for itself. Default 16. */
+  reserve?: number;
 }
 
 /** Sectors that the cipher failed on. */
@@ -46,6 +51,8 @@ export class CryptConvert {
   readonly #ivSize: number;
   readonly #tfms: Tfm[];
   readonly #iv: IvMode | undefined;
+  /** Of volumes with several keys, see #convertByKey. */
+  readonly #requests: Mempool<KeyRequest> | undefined;
 
   /** @throws CryptError, in the kernel's words */
   constructor(options: CryptOptions) {
@@ -55,6 +62,7 @@ export class CryptConvert {
     this.sectorSize = sectorSize;
     this.#ivOffset = ivOffset;
     this.#ivShift = ivLargeSectors ? Math.log2(sectorSize / 512) : 0;
+    if (this.spec.keyCount > 1) this.#requests = keyRequests(sectorSize, options.reserve ?? defaultReserve);
     const own = Uint8Array.from(key);
     try {
       const opened = openTfms(this.spec, own, { ...(provider && { provider }), ...(engine && { engine }) });
@@ -67,55 +75,127 @@ export class CryptConvert {
   }
 
   /** Whose crypto it is. */
-  get provider(): Tfm['provider'] | 'none' {
-    return this.#tfms[0]?.provider ?? 'none';
+  get provider(): ProviderName {
+    return this.#tfms[0]!.provider;
   }
 
   /**
-   * Converts whole sectors. `sector`: of the first, in 512-byte units, relative to the target. `dst` is as long as `src`, and may be
-   * the same bytes. @throws RangeError, SectorError
+   * Converts whole sectors. `sector`: of the first, in 512-byte units, relative to the target. `dst` is as long as `src`, and may be the
+   * same bytes. `engine` runs it, the cipher's own if not given. Returns whether any of it went asynchronous. @throws RangeError, SectorError
    */
-  async convert(direction: Direction, sector: number, src: Uint8Array, dst: Uint8Array): Promise<void> {
+  async convert(
+    direction: Direction,
+    sector: number,
+    src: Uint8Array,
+    dst: Uint8Array,
+    engine = this.#tfms[0]!.engine,
+  ): Promise<boolean> {
     const { sectorSize } = this;
     if (src.length % sectorSize || dst.length !== src.length)
       throw new RangeError(
         `src: expected whole sectors of ${sectorSize} bytes and dst as long, got ${src.length} and ${dst.length}`,
       );
-    if (src.length === 0) return;
-    const count = src.length / sectorSize;
+    if (src.length === 0) return false;
     const step = sectorSize / 512;
     const first = BigInt.asUintN(64, this.#ivOffset + BigInt(sector));
-    const numbers = sectorNumbers(first, count, step, this.#ivShift);
-    const keys = this.#tfms.length || 1;
-    const failed = (indexes: number[], cause: unknown) => {
-      throw new SectorError(
-        indexes.map((index) => sector + index * step).sort((a, b) => a - b),
-        { cause },
-      );
-    };
+    const numbers = sectorNumbers(first, src.length / sectorSize, step, this.#ivShift);
     // The key goes by 512-byte sectors, whatever the sector's size (crypt_alloc_req_skcipher: cc_sector & (tfms_count - 1)).
-    const keyOf = (index: number) => (Number(first & 0xffffffffn) + index * step) % keys;
-    if (keys === 1 || step % keys === 0) {
-      const part = { direction, key: keyOf(0), numbers, sectorSize, src, dst };
-      return this.#run(part).catch((error) => failed(failedUnits(error), causeOf(error)));
-    }
-    const bad: number[] = [];
-    let cause: unknown;
-    await Promise.all(
-      groupByKey(count, keyOf).map(async ({ key, indexes }) => {
-        const part = gather({ direction, key, numbers, sectorSize, src, dst }, indexes);
-        try {
-          await this.#run(part);
-          indexes.forEach((index, at) => {
-            dst.set(part.dst.subarray(at * sectorSize, (at + 1) * sectorSize), index * sectorSize);
-          });
-        } catch (error) {
-          bad.push(...failedUnits(error).map((at) => indexes[at]!));
-          cause ??= causeOf(error);
-        }
-      }),
+    const keys = this.#tfms.length;
+    const firstKey = Number(first & 0xffffffffn) % keys;
+    const part = { direction, key: firstKey, numbers, sectorSize, src, dst, engine };
+    const outcome = new Outcome();
+    if (keys === 1 || step % keys === 0) await (await this.#submit(part, outcome, (index) => index)).end;
+    else await this.#convertByKey(part, step, outcome);
+    const { failed, cause, asynchronous } = outcome;
+    if (failed.length === 0) return asynchronous;
+    throw new SectorError(
+      failed.map((index) => sector + index * step).sort((a, b) => a - b),
+      { cause },
     );
-    if (bad.length) failed(bad, cause);
+  }
+
+  /**
+   * The sectors of each key are moved together, into requests of up to 64 KiB. The first request is the bio's own and serves again and again;
+   * each time it went asynchronous another one comes from the mempool. Source: drivers/md/dm-crypt.c:crypt_convert, crypt_alloc_req.
+   */
+  async #convertByKey(whole: Part, step: number, outcome: Outcome): Promise<void> {
+    const { sectorSize, engine } = whole;
+    const keys = this.#tfms.length;
+    const count = whole.src.length / sectorSize;
+    const most = Math.min(count, requestBytes / sectorSize);
+    const requests = this.#requests!;
+    let request: KeyRequest | undefined = keyRequest(sectorSize, most);
+    let owned = true;
+    const ends: Promise<void>[] = [];
+    const stride = keys / step;
+    for (let from = 0; from < Math.min(stride, count); from++)
+      for (let at = from; at < count; at += stride * most) {
+        request ??= await requests.take();
+        const [mine, isOwn] = [request, owned];
+        const indexes = Math.min(most, Math.ceil((count - at) / stride));
+        const indexOf = (index: number) => at + index * stride;
+        const key = (whole.key + from * step) % keys;
+        const part = gather({ ...whole, key }, mine, indexes, indexOf);
+        const { answer, end } = await this.#submit(part, outcome, indexOf);
+        const after = end.then(() => {
+          for (let i = 0; i < indexes; i++)
+            whole.dst.set(part.dst.subarray(i * sectorSize, (i + 1) * sectorSize), indexOf(i) * sectorSize);
+          if (answer !== 'done' && !isOwn) requests.give(mine);
+        });
+        if (answer === 'done') await after;
+        else {
+          ends.push(after);
+          request = undefined;
+          owned = false;
+        }
+        if (answer === 'busy') await engine.room();
+      }
+    if (request && !owned) requests.give(request);
+    await Promise.all(ends);
+  }
+
+  /** Makes the IVs of a part and gives it to its engine; the sectors that fail are noted under the index that `indexOf` gives them. */
+  async #submit(part: Part, outcome: Outcome, indexOf: (index: number) => number): Promise<Submitted> {
+    const tfm = this.#tfms[part.key]!;
+    const iv = this.#iv;
+    const { direction, sectorSize, src, dst, engine } = part;
+    const count = src.length / sectorSize;
+    const failAll = (cause: unknown) =>
+      outcome.fail(
+        Array.from({ length: count }, (_, index) => indexOf(index)),
+        cause,
+      );
+    try {
+      let from = src;
+      if (iv?.rewrites === direction) {
+        if (src !== dst) dst.set(src);
+        from = dst;
+        await iv.before!(part);
+      }
+      const ivs = this.#ivSize ? new Uint8Array(count * this.#ivSize) : null;
+      if (ivs) await iv?.fill(part, ivs, this.#ivSize);
+      const batch = tfm.batch({ direction, unitSize: sectorSize, ivs, src: from, dst });
+      let settle: (asynchronous: boolean) => void;
+      const done = new Promise<boolean>((resolve) => {
+        settle = resolve;
+      });
+      const answer = engine.submit(batch, (_, asynchronous) => settle(asynchronous));
+      if (answer === 'done') settle!(false);
+      const end = done.then(async (asynchronous) => {
+        outcome.asynchronous ||= asynchronous;
+        if (batch.failure) return outcome.failUnits(batch, indexOf);
+        if (ivs) await iv?.after?.(part, ivs);
+      });
+      return { answer, end: end.catch(failAll) };
+    } catch (error) {
+      failAll(error);
+      return { answer: 'done', end: Promise.resolve() };
+    }
+  }
+
+  /** Bytes of the requests that this volume holds. */
+  memoryUsage(): MemoryUsage {
+    return this.#requests?.memoryUsage() ?? { reserved: 0, inUse: 0 };
   }
 
   /** Wipes the keys. */
@@ -126,73 +206,66 @@ export class CryptConvert {
   [Symbol.dispose](): void {
     this.close();
   }
+}
 
-  async #run(part: Part): Promise<void> {
-    const tfm = this.#tfms[part.key];
-    const iv = this.#iv;
-    const { direction, sectorSize, src, dst } = part;
-    if (!tfm) return void (src !== dst && dst.set(src)); // cipher_null
-    let from = src;
-    if (iv?.rewrites === direction) {
-      if (src !== dst) dst.set(src);
-      from = dst;
-      await iv.before!(part);
-    }
-    const ivs = this.#ivSize ? new Uint8Array((src.length / sectorSize) * this.#ivSize) : null;
-    if (ivs) await iv?.fill(part, ivs, this.#ivSize);
-    const batch = tfm.batch({ direction, unitSize: sectorSize, ivs, src: from, dst });
-    try {
-      await batch.run();
-    } catch (cause) {
-      throw new BatchError(batch, cause);
-    }
-    if (ivs) await iv?.after?.(part, ivs);
+interface Submitted {
+  answer: Answer;
+  /** Never rejects: failures are in the outcome. */
+  end: Promise<void>;
+}
+
+/** What became of a bio. */
+class Outcome {
+  asynchronous = false;
+  /** Indexes of sectors. */
+  readonly failed: number[] = [];
+  cause: unknown;
+
+  fail(indexes: number[], cause: unknown): void {
+    for (const index of indexes) this.failed.push(index);
+    this.cause ??= cause;
+  }
+  /** Those units of a batch that say so, or all where it did not come to it. */
+  failUnits({ status, failure }: Batch, indexOf: (index: number) => number): void {
+    const units = [...status.keys()];
+    const failed = units.filter((unit) => status[unit]! < 0);
+    this.fail((failed.length ? failed : units).map(indexOf), failure);
   }
 }
 
-/** A batch and what it failed of. */
-class BatchError extends Error {
-  constructor(
-    readonly batch: Batch,
-    override readonly cause: unknown,
-  ) {
-    super();
-  }
+/** A part's own bytes, where its sectors do not lie together in the bio. */
+interface KeyRequest {
+  bytes: Uint8Array;
+  numbers: Uint32Array;
 }
 
-/** Which of a part's sectors failed: those that the batch says, or all where it did not come to it. */
-function failedUnits(error: unknown): number[] {
-  if (!(error instanceof BatchError)) throw error;
-  const units = [...error.batch.status.keys()];
-  const failed = units.filter((unit) => error.batch.status[unit]! < 0);
-  return failed.length ? failed : units;
+const requestBytes = 65536;
+/** dm-io's reserved_bio_based_ios. */
+const defaultReserve = 16;
+
+function keyRequest(sectorSize: number, sectors: number): KeyRequest {
+  return { bytes: new Uint8Array(sectors * sectorSize), numbers: new Uint32Array(sectors * 2) };
 }
 
-function causeOf(error: unknown): unknown {
-  return error instanceof BatchError ? error.cause : error;
-}
-
-function groupByKey(count: number, keyOf: (index: number) => number) {
-  const groups = new Map<number, { key: number; indexes: number[] }>();
-  for (let index = 0; index < count; index++) {
-    const key = keyOf(index);
-    const group = groups.get(key) ?? { key, indexes: [] };
-    group.indexes.push(index);
-    groups.set(key, group);
-  }
-  return [...groups.values()];
-}
-
-/** The sectors of one key, moved together. */
-function gather(part: Part, indexes: number[]): Part {
-  const { sectorSize, src } = part;
-  const bytes = new Uint8Array(indexes.length * sectorSize);
-  const numbers = new Uint32Array(indexes.length * 2);
-  indexes.forEach((index, at) => {
-    bytes.set(src.subarray(index * sectorSize, (index + 1) * sectorSize), at * sectorSize);
-    numbers.set(part.numbers.subarray(index * 2, index * 2 + 2), at * 2);
+function keyRequests(sectorSize: number, reserve: number): Mempool<KeyRequest> {
+  const sectors = requestBytes / sectorSize;
+  return new Mempool({
+    reserve,
+    allocate: () => keyRequest(sectorSize, sectors),
+    bytes: requestBytes + sectors * 8,
   });
-  return { ...part, numbers, src: bytes, dst: bytes };
+}
+
+/** The sectors `indexOf(0)` to `indexOf(count - 1)` of a bio, moved together. */
+function gather(whole: Part, { bytes, numbers }: KeyRequest, count: number, indexOf: (index: number) => number): Part {
+  const { sectorSize, src } = whole;
+  for (let i = 0; i < count; i++) {
+    const index = indexOf(i);
+    bytes.set(src.subarray(index * sectorSize, (index + 1) * sectorSize), i * sectorSize);
+    numbers.set(whole.numbers.subarray(index * 2, index * 2 + 2), i * 2);
+  }
+  const own = bytes.subarray(0, count * sectorSize);
+  return { ...whole, numbers: numbers.subarray(0, count * 2), src: own, dst: own };
 }
 
 /** Source: drivers/md/dm-crypt.c:crypt_ctr_optional, crypt_ctr. */

@@ -1,3 +1,4 @@
+import { type MemoryUsage, Mempool } from '../../queue/mempool.js';
 import { type Area, openArea } from '../area.js';
 import { Bio, type BioError } from '../bio.js';
 import { DeviceError } from '../device-error.js';
@@ -7,6 +8,7 @@ import { TableError } from '../table-error.js';
 import type { CryptoOptions, Target, TargetContext, TargetType } from '../target.js';
 import { CryptConvert, SectorError } from './convert.js';
 import { CryptError } from './error.js';
+import { Kcryptd } from './kcryptd.js';
 import { type KeySource, parseKey, readKey } from './key.js';
 import { type CryptFeatures, formatFeatures, parseFeatures } from './options.js';
 import { parseCipher } from './spec.js';
@@ -17,6 +19,7 @@ interface CryptFields {
   ivOffset: bigint;
   features: CryptFeatures;
   crypto: CryptoOptions;
+  reserve: number;
 }
 
 /** `<cipher> <key> <iv_offset> <dev> <offset> [<#opts> <opt>...]` (drivers/md/dm-crypt.c). */
@@ -27,16 +30,22 @@ class Crypt implements Target {
   readonly maxSectors = longestBio;
   readonly #fields: CryptFields;
   readonly #area: Area;
+  readonly #kcryptd: Kcryptd;
+  /** What a write is encrypted into when there is no memory for bytes of its own. */
+  readonly #pages: Mempool<Uint8Array>;
   #convert: CryptConvert;
   /** What status prints: hex, or a key's name. Wiped: zeroes. */
   #keyText: string;
   #keyValid = true;
   #suspended = false;
 
-  constructor(fields: CryptFields, convert: CryptConvert, area: Area) {
+  constructor(fields: CryptFields, convert: CryptConvert, area: Area, kcryptd: Kcryptd) {
     this.#fields = fields;
     this.#convert = convert;
     this.#area = area;
+    this.#kcryptd = kcryptd;
+    const bytes = longestBio * 512;
+    this.#pages = new Mempool<Uint8Array>({ reserve: 1, allocate: () => Buffer.allocUnsafeSlow(bytes), bytes });
     this.#keyText = textOf(fields.key);
     this.discards = fields.features.allowDiscards && area.device.discards;
     this.blockSize = Math.max(fields.features.sectorSize, area.device.blockSize);
@@ -56,7 +65,7 @@ class Crypt implements Target {
     const { sector } = bio;
     const below = new Bio({ op: 'read', sector, bytes: bio.bytes }, async (error) => {
       // What was read is converted also where something beside it was not.
-      const failure = await this.#run('decrypt', sector, bio.bytes, bio.bytes);
+      const { failure } = await this.#run('decrypt', sector, bio.bytes, bio.bytes);
       bio.end(error ?? failure);
     });
     this.#area.submit(below);
@@ -64,10 +73,27 @@ class Crypt implements Target {
 
   /** kcryptd_crypt_write_convert: into pages of its own, since the plaintext is the submitter's. */
   async #write(bio: Bio): Promise<void> {
-    const bytes = new Uint8Array(bio.bytes.length);
-    const failure = await this.#run('encrypt', bio.sector, bio.bytes, bytes);
-    if (failure) return bio.end(failure);
-    this.#area.submit(new Bio({ op: 'write', sector: bio.sector, bytes, fua: bio.fua }, (error) => bio.end(error)));
+    const { bytes, release } = await this.#buffer(bio.bytes.length);
+    const { failure, asynchronous } = await this.#run('encrypt', bio.sector, bio.bytes, bytes);
+    if (failure) {
+      release();
+      return bio.end(failure);
+    }
+    const below = new Bio({ op: 'write', sector: bio.sector, bytes, fua: bio.fua }, (error) => {
+      release();
+      bio.end(error);
+    });
+    this.#kcryptd.submitWrite(below, asynchronous);
+  }
+
+  /** crypt_alloc_buffer: the allocator's, or the device's own, in turn. */
+  async #buffer(length: number): Promise<{ bytes: Uint8Array; release: () => void }> {
+    try {
+      return { bytes: Buffer.allocUnsafeSlow(length), release: () => {} };
+    } catch {
+      const pages = await this.#pages.take();
+      return { bytes: pages.subarray(0, length), release: () => this.#pages.give(pages) };
+    }
   }
 
   async #run(
@@ -75,15 +101,24 @@ class Crypt implements Target {
     sector: number,
     src: Uint8Array,
     dst: Uint8Array,
-  ): Promise<BioError | null> {
+  ): Promise<{ failure: BioError | null; asynchronous: boolean }> {
+    const { reads, writes } = this.#kcryptd;
     try {
-      await this.#convert.convert(direction, sector, src, dst);
-      return null;
+      const engine = direction === 'encrypt' ? writes : reads;
+      return { failure: null, asynchronous: await this.#convert.convert(direction, sector, src, dst, engine) };
     } catch (error) {
-      if (!(error instanceof SectorError)) return { code: 'EIO', failed: [{ first: 0, count: src.length / 512 }] };
       const count = this.#fields.features.sectorSize / 512;
-      return { code: 'EIO', failed: error.sectors.map((failed) => ({ first: failed - sector, count })) };
+      const failed =
+        error instanceof SectorError
+          ? error.sectors.map((first) => ({ first: first - sector, count }))
+          : [{ first: 0, count: src.length / 512 }];
+      return { failure: { code: 'EIO', failed }, asynchronous: false };
     }
+  }
+
+  memoryUsage(): MemoryUsage {
+    const [pages, requests] = [this.#pages.memoryUsage(), this.#convert.memoryUsage()];
+    return { reserved: pages.reserved + requests.reserved, inUse: pages.inUse + requests.inUse };
   }
 
   status(kind: 'info' | 'table', showKeys: boolean): string {
@@ -137,6 +172,7 @@ class Crypt implements Target {
     this.#suspended = false;
   }
   close(): void {
+    this.#kcryptd.close();
     this.#convert.close();
     this.#keyText = '';
   }
@@ -148,11 +184,13 @@ function textOf(key: KeySource): string {
   return `:${key.size}:${key.type}:${key.description}`;
 }
 
-function openConvert({ cipher, key, ivOffset, features, crypto }: CryptFields): CryptConvert {
+function openConvert({ cipher, key, ivOffset, features, crypto, reserve }: CryptFields): CryptConvert {
   const { sectorSize, ivLargeSectors } = features;
   const bytes = readKey(key);
   try {
-    return new CryptConvert({ cipher, key: bytes, ivOffset, sectorSize, ivLargeSectors, ...crypto });
+    // Each conversion is told its engine, one of kcryptd's.
+    const engines = { ...crypto, engine: 'sync' as const };
+    return new CryptConvert({ cipher, key: bytes, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
   } finally {
     bytes.fill(0);
   }
@@ -166,17 +204,17 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   if (keyText.startsWith(':') && !/^:\d+:/.test(keyText))
     throw new TableError('Cannot parse key size', { argument: 1 });
   const features = parseFeatures(args, 5, context.length);
-  const fields = { cipher, ivOffset: 0n, features, crypto: context.crypto };
+  const fields = { cipher, ivOffset: 0n, features, crypto: context.crypto, reserve: context.reserve };
   let convert: CryptConvert | undefined;
   try {
-    inTable(() => parseCipher(cipher)); // is complained of before the key
-    const key = inTable(() => parseKey(keyText));
-    convert = inTable(() => openConvert({ ...fields, key }));
+    await inTable(() => parseCipher(cipher)); // is complained of before the key
+    const key = await inTable(() => parseKey(keyText));
+    convert = await inTable(() => openConvert({ ...fields, key }));
     const ivOffset = /^\d{1,20}$/.test(offsetText) ? BigInt(offsetText) : -1n;
     if (ivOffset < 0n || ivOffset >= 1n << 64n || ivOffset % BigInt(features.sectorSize / 512))
       throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
     convert.close();
-    convert = inTable(() => openConvert({ ...fields, key, ivOffset }));
+    convert = await inTable(() => openConvert({ ...fields, key, ivOffset }));
     await context.openDevice(spec, 3);
     const sector = parseNumber(start);
     if (sector === undefined) throw new TableError('Invalid device sector', { argument: 4, value: start });
@@ -187,7 +225,14 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
         hint: 'no device here has one',
       });
     const area = await openArea(context, { spec, argument: 3, start: sector });
-    return new Crypt({ ...fields, key, ivOffset }, convert, area);
+    const { engine } = context.crypto;
+    const {
+      spec: { cipherName },
+      provider,
+    } = convert;
+    const submit = (bio: Bio) => area.submit(bio);
+    const kcryptd = await inTable(() => Kcryptd.open({ features, cipher: cipherName, provider, engine, submit }));
+    return new Crypt({ ...fields, key, ivOffset }, convert, area, kcryptd);
   } catch (error) {
     convert?.close();
     throw error;
@@ -195,9 +240,9 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
 }
 
 /** What the conversion refuses, as the table's error. @throws TableError */
-function inTable<T>(make: () => T): T {
+async function inTable<T>(make: () => T | Promise<T>): Promise<T> {
   try {
-    return make();
+    return await make();
   } catch (error) {
     if (!(error instanceof CryptError)) throw error;
     const fields = { argument: error.argument === 'key' ? 1 : 0, ...(error.detail && { hint: error.detail }) };

@@ -9,12 +9,11 @@ import { type IvMode, type Part, putLittle, viewOf } from './iv.js';
  */
 export function eboiv(tfm: Tfm): IvMode {
   return {
-    async fill({ numbers, sectorSize }, ivs, ivSize) {
+    async fill({ numbers, sectorSize, engine }, ivs, ivSize) {
       const offsets = new Uint8Array(ivs.length);
       putLittle(shiftLeft(numbers, Math.log2(sectorSize)), offsets, ivSize);
-      await tfm
-        .batch({ direction: 'encrypt', unitSize: ivSize, ivs: offsets, src: new Uint8Array(ivs.length), dst: ivs })
-        .run();
+      const src = new Uint8Array(ivs.length);
+      await tfm.batch({ direction: 'encrypt', unitSize: ivSize, ivs: offsets, src, dst: ivs }).run(engine);
     },
   };
 }
@@ -37,13 +36,13 @@ export function elephant(tfm: Tfm, key: Uint8Array, options: TfmOptions): IvMode
 
 /** Two blocks of keystream a sector: its offset encrypted, and again with the top bit of the last byte set. */
 async function mix(part: Part, tfm: Tfm, encrypt: boolean): Promise<void> {
-  const { numbers, sectorSize, dst } = part;
+  const { numbers, sectorSize, dst, engine } = part;
   const stream = new Uint8Array(numbers.length * 16);
   const offsets = shiftLeft(numbers, Math.log2(sectorSize));
   putLittle(offsets, stream, 32);
   putLittle(offsets, stream.subarray(16), 32);
   for (let at = 31; at < stream.length; at += 32) stream[at] = 0x80;
-  await encryptBlocks(tfm, stream);
+  await encryptBlocks(tfm, stream, engine);
   const keys = viewOf(stream);
   const data = viewOf(dst);
   const words = new Uint32Array(sectorSize / 4);

@@ -1,3 +1,4 @@
+import type { Engine } from '../../../alg/engine.js';
 import { hash } from '../../../alg/one-shot.js';
 import { Tfm, type TfmOptions } from '../../../alg/tfm.js';
 import { type IvMode, putLittle } from './iv.js';
@@ -25,15 +26,16 @@ export function essiv(cipher: string, digest: string, keys: Uint8Array[], option
     throw error;
   }
   return {
-    async fill({ numbers, key }, ivs, ivSize) {
+    async fill({ numbers, key, engine }, ivs, ivSize) {
       putLittle(numbers, ivs, ivSize);
-      await encryptBlocks(tfms[key]!, ivs);
+      await encryptBlocks(tfms[key]!, ivs, engine);
     },
     close,
   };
 }
 
 /** Encrypts whole blocks in place with an ECB tfm, in one request. */
-export async function encryptBlocks(tfm: Tfm, blocks: Uint8Array): Promise<void> {
-  await tfm.batch({ direction: 'encrypt', unitSize: blocks.length, ivs: null, src: blocks, dst: blocks }).run();
+export async function encryptBlocks(tfm: Tfm, blocks: Uint8Array, engine: Engine): Promise<void> {
+  const batch = tfm.batch({ direction: 'encrypt', unitSize: blocks.length, ivs: null, src: blocks, dst: blocks });
+  await batch.run(engine);
 }

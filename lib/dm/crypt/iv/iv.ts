@@ -1,3 +1,4 @@
+import type { Engine } from '../../../alg/engine.js';
 import type { Direction } from '../../../alg/iv.js';
 
 /** Sectors of a bio that have one key: what an IV mode works on. */
@@ -13,6 +14,8 @@ export interface Part {
   src: Uint8Array;
   /** Where the result is. */
   dst: Uint8Array;
+  /** Runs what is encrypted, for the IVs too. */
+  engine: Engine;
 }
 
 /** How the IVs of sectors are made, and what else a mode does to their data. */
