@@ -5,11 +5,10 @@
 import { execFileSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { median } from '../../lib/compare/statistics.js';
 import { type Request, Tfm } from '../../lib/index.js';
+import { pair } from './pair.js';
 
 const loop = fileURLToPath(new URL('syscall-loop', import.meta.url));
-const rounds = 9;
 
 function fill(request: Request, size: number): Request {
   return Object.assign(request, {
@@ -17,20 +16,6 @@ function fill(request: Request, size: number): Request {
     src: new Uint8Array(size),
     dst: new Uint8Array(size),
   });
-}
-
-/** Runs both in turn. Prints microseconds of each, and how many times faster ours is than the peer. */
-async function pair(what: string, ours: () => Promise<number>, peer: () => Promise<number>): Promise<void> {
-  await ours();
-  await peer();
-  const times: [number, number][] = [];
-  for (let round = 0; round < rounds; round++) times.push([await ours(), await peer()]);
-  const ratios = times.map(([mine, theirs]) => theirs / mine);
-  const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
-  const figures = `${median(times.map(([mine]) => mine)).toFixed(1)} us against ${median(times.map(([, theirs]) => theirs)).toFixed(1)} us`;
-  process.stdout.write(
-    `${what}: ${median(ratios).toFixed(2)} times the peer's rate (${low.toFixed(2)} to ${high.toFixed(2)}); ${figures}\n`,
-  );
 }
 
 const key = new Uint8Array(32).fill(7);
