@@ -79,6 +79,8 @@ export interface Binding {
   ): number;
   batch_run(...batch: BatchArguments): number;
   engine_submit_batch(engine: EngineHandle, id: number, ...batch: BatchArguments): number;
+  key_request(type: string, description: string): number;
+  key_read(serial: number, into: Uint8Array): number;
 }
 
 let loaded: Binding | undefined;

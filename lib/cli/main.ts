@@ -19,7 +19,13 @@ function overview(): string {
 }
 
 /** Of a table that cannot be opened; for every other code it is the device's fault. */
-const tableStatus: Record<string, number> = { EINVAL: Exit.usage, ENOMEM: Exit.memory, EBUSY: Exit.busy };
+const tableStatus: Record<string, number> = {
+  EINVAL: Exit.usage,
+  ENOMEM: Exit.memory,
+  EBUSY: Exit.busy,
+  EOPNOTSUPP: Exit.unsupported,
+  ENOPROTOOPT: Exit.unsupported,
+};
 
 function statusOf(error: unknown): number {
   if (error instanceof CliError) return error.status;

@@ -12,6 +12,7 @@ want depmod kmod
 want xz xz-utils
 want dmsetup dmsetup
 want setpriv util-linux
+want keyctl keyutils
 want clang-format clang-format
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"
 [ -z "$need" ] && exit 0

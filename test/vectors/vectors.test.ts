@@ -1,43 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { AlgError, Tfm } from '../../lib/index.js';
 import * as check from './check.js';
 import { findCorpus } from './corpus.js';
+import { provider, requireAlgorithm, sample, skip } from './provider.js';
 import { parseCamellia, parseResponseFile, type Vector } from './response-file.js';
-
-/** DMALG_TEST_PROVIDER=kernel runs the same files on AF_ALG. */
-const provider = (process.env.DMALG_TEST_PROVIDER ?? 'library') as check.Provider;
-/**
- * The library checks every vector. The kernel runs in an emulated machine that is 10 to 20 times slower, so there it is at
- * most so many of a file, in regular steps from the first one on.
- */
-const mostPerFile = provider === 'kernel' ? 12 : Number.POSITIVE_INFINITY;
 
 let checked = 0;
 let folder = '';
 let reason: string | undefined;
-
-function sample<T>(all: T[]): T[] {
-  const step = Math.ceil(all.length / mostPerFile) || 1;
-  return all.filter((_, index) => index % step === 0);
-}
-
-/** Skips the test, saying why, where the provider does not offer the algorithm at all. */
-function requireAlgorithm(context: Mocha.Context, type: 'hash' | 'skcipher' | 'aead', name: string): void {
-  try {
-    new Tfm(type, name, { provider }).close();
-  } catch (error) {
-    // A cipher of the library wants its key at once; a RangeError for its size is as good as a yes.
-    if (!(error instanceof AlgError) || error.code !== 'ENOENT') return;
-    skip(context, `the ${provider} does not offer ${name}`);
-  }
-}
-
-function skip(context: Mocha.Context, why: string): never {
-  context.test!.title += ` (skipped: ${why})`;
-  context.skip();
-}
 
 interface File {
   path: string;

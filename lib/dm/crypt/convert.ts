@@ -6,6 +6,8 @@ import type { Tfm, TfmOptions } from '../../alg/tfm.js';
 import { type MemoryUsage, Mempool } from '../../queue/mempool.js';
 import { CryptError } from './error.js';
 import type { IvMode, Part } from './iv/iv.js';
+import { wipeKey } from './key.js';
+import type { KeySerial } from './keyring.js';
 import { sectorNumbers } from './sector-numbers.js';
 import { type CipherSpec, parseCipher } from './spec.js';
 import { openTfms } from './tfms.js';
@@ -13,8 +15,8 @@ import { openTfms } from './tfms.js';
 export interface CryptOptions extends Pick<TfmOptions, 'provider' | 'engine'> {
   /** As a table line has it: 'aes-xts-plain64', 'capi:cbc(aes)-essiv:sha256'. */
   cipher: string;
-  /** All of it: multi-key's keys, tcw's whitening and so on are in it. Copied; the caller's bytes stay the caller's. */
-  key: Uint8Array;
+  /** All of it: multi-key's keys, tcw's whitening and so on are in it. Copied; the caller's bytes stay the caller's. Or a key in the kernel. */
+  key: Uint8Array | KeySerial;
   /** Bytes: 512, 1024, 2048 or 4096. Default 512. */
   sectorSize?: number;
   /** IVs count crypto sectors, not 512-byte ones. */
@@ -63,14 +65,14 @@ export class CryptConvert {
     this.#ivOffset = ivOffset;
     this.#ivShift = ivLargeSectors ? Math.log2(sectorSize / 512) : 0;
     if (this.spec.keyCount > 1) this.#requests = keyRequests(sectorSize, options.reserve ?? defaultReserve);
-    const own = Uint8Array.from(key);
+    const own = key instanceof Uint8Array ? Uint8Array.from(key) : key;
     try {
       const opened = openTfms(this.spec, own, { ...(provider && { provider }), ...(engine && { engine }) });
       this.#tfms = opened.tfms;
       this.#ivSize = opened.ivSize;
       this.#iv = opened.iv(sectorSize);
     } finally {
-      own.fill(0);
+      wipeKey(own);
     }
   }
 

@@ -1,6 +1,8 @@
 /** Why a crypt target cannot be: the kernel's words (what it writes to ti->error), the argument, and what is known beside. */
 export class CryptError extends Error {
   override readonly name = 'CryptError';
+  /** Name of an errno: EINVAL, the default, is a wrong argument. */
+  readonly code: string;
   constructor(
     /** The kernel's words. */
     readonly reason: string,
@@ -8,8 +10,9 @@ export class CryptError extends Error {
     readonly argument: string,
     /** What the kernel leaves to guessing. Never a key. */
     readonly detail?: string,
-    options?: ErrorOptions,
+    { code = 'EINVAL', ...options }: ErrorOptions & { code?: string } = {},
   ) {
     super(`${reason} (${argument}${detail ? `: ${detail}` : ''})`, options);
+    this.code = code;
   }
 }

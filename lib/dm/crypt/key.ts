@@ -1,13 +1,12 @@
 import { CryptError } from './error.js';
+import { type KeyName, type KeySerial, keyTypes, takeFromKeyring } from './keyring.js';
 import type { CipherSpec, IvModeName } from './spec.js';
 
 /** A key as a table line names it. */
 export type KeySource =
   | { kind: 'hex'; size: number; text: string }
   | { kind: 'none'; size: 0 }
-  | { kind: 'keyring'; size: number; type: string; description: string };
-
-const keyTypes = ['logon', 'user', 'encrypted', 'trusted'];
+  | ({ kind: 'keyring' } & KeyName);
 
 /**
  * Reads `<hex>`, `-` or `:<size>:<type>:<description>`. Sizes in bytes. An odd last nibble is ignored, as the kernel does.
@@ -29,9 +28,10 @@ export function parseKey(text: string): KeySource {
   if (digits === undefined || Number(digits) >= 2 ** 31)
     throw new CryptError('Cannot parse key size', 'key', 'expected :SIZE:TYPE:DESCRIPTION');
   const [, type = '', description = ''] = /^([^:]*):(.*)$/s.exec(rest!) ?? [];
+  const known = keyTypes.find((each) => each === type);
   const problem = /\s/.test(rest!)
     ? 'a description has no white space'
-    : !keyTypes.includes(type)
+    : !known
       ? `the type is none of ${keyTypes.join(', ')}`
       : description === ''
         ? 'the description is missing'
@@ -39,18 +39,20 @@ export function parseKey(text: string): KeySource {
           ? 'the size is 0'
           : undefined;
   if (problem) throw new CryptError('Error decoding and setting key', 'key', problem);
-  return { kind: 'keyring', size: Number(digits), type, description };
+  return { kind: 'keyring', size: Number(digits), type: known!, description };
 }
 
-/** The bytes of a key; the caller wipes them. @throws CryptError */
-export function readKey(source: KeySource): Uint8Array {
-  if (source.kind === 'none') return new Uint8Array(0);
-  if (source.kind === 'hex') return new Uint8Array(Buffer.from(source.text.slice(0, source.size * 2), 'hex'));
-  throw new CryptError(
-    'Error decoding and setting key',
-    'key',
-    `keys of the kernel's keyring (${source.type}) are not supported here yet; give the key in hex`,
-  );
+/** The bytes of a key, which the caller wipes, or the serial of one that stays in the kernel. @throws CryptError */
+export function readKey(source: KeySource): Uint8Array | KeySerial {
+  if (source.kind === 'keyring') return takeFromKeyring(source);
+  const bytes = Buffer.alloc(source.size); // of its own: not in the pool, where nobody would wipe it
+  if (source.kind === 'hex') bytes.write(source.text.slice(0, source.size * 2), 'hex');
+  return bytes;
+}
+
+/** Fills the bytes of a key with zeroes. */
+export function wipeKey(key: Uint8Array | KeySerial): void {
+  if (key instanceof Uint8Array) key.fill(0);
 }
 
 /** A key cut into what uses its parts: views of it, no copies. */

@@ -9,7 +9,7 @@ import type { CryptoOptions, Target, TargetContext, TargetType } from '../target
 import { CryptConvert, SectorError } from './convert.js';
 import { CryptError } from './error.js';
 import { Kcryptd } from './kcryptd.js';
-import { type KeySource, parseKey, readKey } from './key.js';
+import { type KeySource, parseKey, readKey, wipeKey } from './key.js';
 import { type CryptFeatures, formatFeatures, parseFeatures } from './options.js';
 import { parseCipher } from './spec.js';
 
@@ -123,9 +123,9 @@ class Crypt implements Target {
 
   status(kind: 'info' | 'table', showKeys: boolean): string {
     if (kind === 'info') return '';
-    const { cipher, key, ivOffset, features } = this.#fields;
+    const { cipher, ivOffset, features } = this.#fields;
     // As dmsetup hides them: a name in the keyring is none, and '-' becomes one zero.
-    const keyText = showKeys || key.kind === 'keyring' ? this.#keyText : '0'.repeat(this.#keyText.length);
+    const keyText = showKeys || this.#keyText.startsWith(':') ? this.#keyText : '0'.repeat(this.#keyText.length);
     return [joinArgs([cipher, keyText]), ivOffset, this.#area.describe(), ...formatFeatures(features)].join(' ');
   }
 
@@ -151,7 +151,7 @@ class Crypt implements Target {
       this.#keyText = textOf(key);
       this.#keyValid = true;
     } catch (error) {
-      if (error instanceof CryptError) throw new DeviceError('EINVAL', error.message);
+      if (error instanceof CryptError) throw new DeviceError(error.code, error.message);
       throw error;
     }
   }
@@ -186,13 +186,13 @@ function textOf(key: KeySource): string {
 
 function openConvert({ cipher, key, ivOffset, features, crypto, reserve }: CryptFields): CryptConvert {
   const { sectorSize, ivLargeSectors } = features;
-  const bytes = readKey(key);
+  const material = readKey(key);
   try {
     // Each conversion is told its engine, one of kcryptd's.
     const engines = { ...crypto, engine: 'sync' as const };
-    return new CryptConvert({ cipher, key: bytes, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
+    return new CryptConvert({ cipher, key: material, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
   } finally {
-    bytes.fill(0);
+    wipeKey(material);
   }
 }
 
@@ -245,7 +245,8 @@ async function inTable<T>(make: () => T | Promise<T>): Promise<T> {
     return await make();
   } catch (error) {
     if (!(error instanceof CryptError)) throw error;
-    const fields = { argument: error.argument === 'key' ? 1 : 0, ...(error.detail && { hint: error.detail }) };
+    const { code, detail: hint } = error;
+    const fields = { argument: error.argument === 'key' ? 1 : 0, code, ...(hint && { hint }) };
     throw new TableError(error.reason, fields, { cause: error });
   }
 }

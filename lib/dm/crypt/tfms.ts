@@ -3,7 +3,8 @@ import { Tfm, type TfmOptions } from '../../alg/tfm.js';
 import { CryptError } from './error.js';
 import type { IvMode } from './iv/iv.js';
 import { openIv } from './iv/open.js';
-import { splitKey } from './key.js';
+import { type KeyParts, splitKey } from './key.js';
+import type { KeySerial } from './keyring.js';
 import { type CipherSpec, ivModeOf } from './spec.js';
 
 export interface OpenedTfms {
@@ -19,29 +20,53 @@ export interface OpenedTfms {
  * Opens and keys what a cipher specification needs. `key` is the caller's to wipe when the IV mode is open.
  * Source: drivers/md/dm-crypt.c:crypt_ctr_cipher. @throws CryptError
  */
-export function openTfms(spec: CipherSpec, key: Uint8Array, options: TfmOptions): OpenedTfms {
-  const ivSize = guard(spec, () => ivSizeOf(spec, options));
+export function openTfms(asked: CipherSpec, key: Uint8Array | KeySerial, wanted: TfmOptions): OpenedTfms {
+  const { spec, options } = key instanceof Uint8Array ? { spec: asked, options: wanted } : bySerial(asked, wanted);
+  const note = key instanceof Uint8Array ? '' : `; ${serialRemedy}`;
+  const ivSize = guard(spec, () => ivSizeOf(spec, options), note);
   const mode = ivModeOf(spec, ivSize);
-  const parts = splitKey(key, spec, mode, ivSize);
+  const parts = key instanceof Uint8Array ? splitKey(key, spec, mode, ivSize) : noParts;
+  const seals = key instanceof Uint8Array ? parts.ciphers.map((part) => ({ key: part })) : [{ keySerial: key.serial }];
   const tfms: Tfm[] = [];
   const close = () => {
     for (const tfm of tfms) tfm.close();
   };
   const closing = <T>(make: () => T): T => {
     try {
-      return guard(spec, make);
+      return guard(spec, make, note);
     } catch (error) {
       close();
       throw error;
     }
   };
   closing(() => {
-    for (const part of parts.ciphers) tfms.push(new Tfm('skcipher', spec.cipherName, { ...options, key: part }));
+    for (const seal of seals) tfms.push(new Tfm('skcipher', spec.cipherName, { ...options, ...seal }));
   });
   const iv = (sectorSize: number) =>
     closing(() => mode && openIv({ mode, spec, parts, tfm: tfms[0]!, ivSize, sectorSize, options }));
   return { tfms, ivSize, iv };
 }
+
+/**
+ * What to open where the key stays in the kernel: its crypto, and one tfm that has all of the key. ESSIV's then is the kernel's
+ * template, since nobody here can hash the key. @throws CryptError
+ */
+function bySerial(spec: CipherSpec, options: TfmOptions): { spec: CipherSpec; options: TfmOptions } {
+  const refuse = (why: string) =>
+    new CryptError('Error decoding and setting key', 'key', `${why}; ${serialRemedy}`, { code: 'EOPNOTSUPP' });
+  if (options.provider === 'library') throw refuse("only the kernel's crypto takes a key that cannot be read");
+  if (spec.keyCount > 1) throw refuse(`a key that cannot be read cannot be cut into ${spec.keyCount}`);
+  if (spec.ivMode === 'lmk' || spec.ivMode === 'tcw' || spec.ivMode === 'elephant')
+    throw refuse(`${spec.ivMode} needs a part of the key, which cannot be read`);
+  const essiv: Partial<CipherSpec> = { cipherName: spec.apiName, ivMode: 'plain64' };
+  return {
+    spec: spec.ivMode === 'essiv' ? { ...spec, ...essiv } : spec,
+    options: { ...options, provider: 'kernel' },
+  };
+}
+
+const serialRemedy = 'a key of type user can be read';
+const noParts: KeyParts = { ciphers: [], extra: new Uint8Array(0) };
 
 /** How the key is cut depends on the IV's size, so it is asked for before there is a key. */
 function ivSizeOf(spec: CipherSpec, options: TfmOptions): number {
@@ -49,15 +74,18 @@ function ivSizeOf(spec: CipherSpec, options: TfmOptions): number {
   return tfm.info.ivSize ?? 0;
 }
 
-/** An error of the crypto API in dm-crypt's words. */
-function guard<T>(spec: CipherSpec, make: () => T): T {
+/** An error of the crypto API in dm-crypt's words, and a note. */
+function guard<T>(spec: CipherSpec, make: () => T, note = ''): T {
   try {
     return make();
   } catch (error) {
-    if (error instanceof RangeError || (error instanceof AlgError && error.syscall === 'setsockopt(key)'))
-      throw new CryptError('Error decoding and setting key', 'key', error.message, { cause: error });
+    const refuseKey = (detail: string, code?: string) =>
+      new CryptError('Error decoding and setting key', 'key', detail + note, { cause: error, ...(code && { code }) });
+    if (error instanceof RangeError) throw refuseKey(error.message);
+    if (error instanceof AlgError && error.syscall.startsWith('setsockopt(key'))
+      throw refuseKey(error.message, error.code);
     if (error instanceof AlgError)
-      throw new CryptError('Error allocating crypto tfm', 'cipher', `${spec.apiName}: ${error.message}`, {
+      throw new CryptError('Error allocating crypto tfm', 'cipher', `${spec.apiName}: ${error.message}${note}`, {
         cause: error,
       });
     throw error;
