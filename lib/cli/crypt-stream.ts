@@ -1,56 +1,63 @@
 import type { FileHandle } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import type { Direction } from '../alg/iv.js';
 import type { CryptConvert } from '../dm/crypt/convert.js';
 
 /** Fills as much of a buffer as there is, from where the last call ended; fewer bytes only at the end. */
 export type Reader = (into: Buffer) => Promise<number>;
 
+/** Writes all of a buffer after what the last call wrote. The buffer is the caller's again when it resolves. */
+export type Writer = (bytes: Buffer) => Promise<void>;
+
 /** Bytes of a bio, and how many are being read, converted and written at once. Memory is their product. */
-export const bioSize = 1 << 20;
+const bioSize = 1 << 20;
 const bios = 4;
 
 /**
- * The whole input, converted, in order. While a bio is written the next ones are converted and read: each chunk's buffer is used again
- * as soon as the next chunk is asked for. @throws RangeError for a last sector that is cut off, naming what is over
+ * Converts the whole input. One bio is read, one is written, and those between are converted, all at the same time. Reads and
+ * writes go one after the other, as a pipe wants it; of a file a second write could only wait, as the kernel locks the inode.
+ * Resolves, or rejects, when nothing is in flight: the key must outlive that. @throws RangeError for a last sector that is cut
+ * off, naming what is over
  */
-export async function* convertAll(
+export async function convertAll(
   convert: CryptConvert,
   direction: Direction,
   read: Reader,
-): AsyncGenerator<Buffer, void> {
+  write: Writer,
+): Promise<void> {
   let position = 0;
   let ended = false;
-  let last: Promise<unknown> = Promise.resolve();
-  const start = (buffer: Buffer) => {
-    // Reads go one after the other, as a pipe wants it; what has been read is converted meanwhile.
-    const reading = last.then(async () => {
-      const sector = position / 512;
-      const size = ended ? 0 : await read(buffer);
-      ended ||= size < buffer.length;
-      position += size;
-      return { sector, data: buffer.subarray(0, size) };
-    });
-    last = reading;
-    const done = reading.then(async ({ sector, data }) => {
-      checkWhole(position, data.length % convert.sectorSize, convert.sectorSize);
-      await convert.convert(direction, sector, data, data);
-      return { buffer, data };
-    });
-    done.catch(() => {}); // it is awaited later, in its turn
-    return done;
+  const next = async (buffer: Buffer) => {
+    const size = ended ? 0 : await read(buffer);
+    const sector = position / 512;
+    ended ||= size < buffer.length;
+    position += size;
+    checkWhole(position, size % convert.sectorSize, convert.sectorSize);
+    return { sector, data: buffer.subarray(0, size) };
   };
-  const queue = Array.from({ length: bios }, () => start(Buffer.allocUnsafeSlow(bioSize)));
-  try {
-    for (;;) {
-      const { buffer, data } = await queue.shift()!;
-      if (data.length === 0) return;
-      yield data;
-      queue.push(start(buffer));
+  let reading: Promise<unknown> = Promise.resolve();
+  let writing: Promise<unknown> = Promise.resolve();
+  const pass = async (buffer: Buffer) => {
+    try {
+      for (;;) {
+        const bio = reading.then(() => next(buffer));
+        reading = bio;
+        const { sector, data } = await bio;
+        if (data.length === 0) return;
+        // Bios come here in the order in which they were read, and so they are written.
+        const before = writing;
+        const converted = convert.convert(direction, sector, data, data);
+        writing = converted.then(() => before).then(() => write(data));
+        await writing;
+      }
+    } catch (error) {
+      ended = true;
+      throw error;
     }
-  } finally {
-    ended = true;
-    await Promise.allSettled(queue); // the key must outlive what is in flight
-  }
+  };
+  const passes = Array.from({ length: bios }, () => pass(Buffer.allocUnsafeSlow(bioSize)));
+  const failed = (await Promise.allSettled(passes)).find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 /** @throws RangeError that says how many bytes are over */
@@ -59,22 +66,20 @@ export function checkWhole(size: number, over: number, sectorSize: number): void
     throw new RangeError(`IN: expected whole sectors of ${sectorSize} bytes, got ${over} bytes over, ${size} in all`);
 }
 
-/** Reads a file or a block device from its start. */
+/** Reads a file, a device or a named pipe. */
 export function fileReader(file: FileHandle): Reader {
-  let position = 0;
   return async (into) => {
     let filled = 0;
     while (filled < into.length) {
-      const { bytesRead } = await file.read(into, filled, into.length - filled, position);
+      const { bytesRead } = await file.read(into, filled, into.length - filled);
       if (bytesRead === 0) break;
       filled += bytesRead;
-      position += bytesRead;
     }
     return filled;
   };
 }
 
-/** Reads a pipe. */
+/** Reads stdin. */
 export function streamReader(stream: AsyncIterable<Uint8Array>): Reader {
   const chunks = stream[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);
@@ -93,4 +98,21 @@ export function streamReader(stream: AsyncIterable<Uint8Array>): Reader {
     }
     return filled;
   };
+}
+
+/** Writes a file, a device or a named pipe. */
+export function fileWriter(file: FileHandle): Writer {
+  return async (bytes) => {
+    for (let written = 0; written < bytes.length; )
+      written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
+  };
+}
+
+/** Writes stdout. */
+export function streamWriter(stream: Writable): Writer {
+  stream.on('error', () => {}); // the write that failed says it
+  return (bytes) =>
+    new Promise((resolve, reject) => {
+      stream.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
 }

@@ -4,8 +4,16 @@ import { CryptConvert } from '../dm/crypt/convert.js';
 import { CryptError } from '../dm/crypt/error.js';
 import { algOptions, keyOption, keyOptions, runOptions, stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
-import { checkWhole, convertAll, fileReader, streamReader } from './crypt-stream.js';
-import { writeOutput } from './output.js';
+import {
+  checkWhole,
+  convertAll,
+  fileReader,
+  fileWriter,
+  streamReader,
+  streamWriter,
+  type Writer,
+} from './crypt-stream.js';
+import { completeFile } from './output.js';
 import { Progress } from './progress.js';
 
 async function run(invocation: Invocation): Promise<number> {
@@ -21,8 +29,14 @@ async function run(invocation: Invocation): Promise<number> {
     const size = source && (await sizeOf(source.stat(), output, convert.sectorSize));
     const progress = new Progress(size, values.quiet === true);
     const reader = source ? fileReader(source) : streamReader(process.stdin);
+    const convertTo = (write: Writer) =>
+      convertAll(convert, direction, reader, async (bytes) => {
+        await write(bytes);
+        progress.advance(bytes.length);
+      });
     try {
-      await writeOutput(output, progress.count(convertAll(convert, direction, reader)));
+      if (output === '-') await convertTo(streamWriter(process.stdout));
+      else await completeFile(output, (file, flags) => writeFile(file, flags, convertTo));
     } finally {
       progress.end();
     }
@@ -30,6 +44,15 @@ async function run(invocation: Invocation): Promise<number> {
     await source?.close();
   }
   return Exit.done;
+}
+
+async function writeFile(path: string, flags: string, convertTo: (write: Writer) => Promise<void>): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await convertTo(fileWriter(file));
+  } finally {
+    await file.close();
+  }
 }
 
 /** Bytes of IN, where they are known before it has been read. @throws CliError: OUT is IN, or IN ends within a sector */

@@ -8,16 +8,27 @@ import { pipeline } from 'node:stream/promises';
 type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**
- * Writes all of `source`, through `cipher` if there is one, to a file, or to stdout for '-'. The file has its final name only when it is complete: until then
- * it is a hidden one beside it, which an error or a signal removes. What is no regular file (a device, a pipe) is written
- * as it is. @throws the error of the source or of the file
+ * Writes all of `source`, through `cipher` if there is one, to a file as completeFile does, or to stdout for '-'.
+ * @throws the error of the source or of the file
  */
 export async function writeOutput(path: string, source: Source, cipher?: Transform): Promise<void> {
   const write = (to: Writable, end = true) =>
     cipher ? pipeline(source, cipher, to, { end }) : pipeline(source, to, { end });
   if (path === '-') return write(process.stdout, false);
+  await completeFile(path, (file, flags) => write(createWriteStream(file, { flags })));
+}
+
+/**
+ * Lets `write` open a file with these flags, write and close it. The file has its final name only when it is complete: until then
+ * it is a hidden one beside it, which an error or a signal removes. What is no regular file (a device, a pipe) is written
+ * as it is. @throws what `write` throws
+ */
+export async function completeFile(
+  path: string,
+  write: (file: string, flags: 'w' | 'wx') => Promise<void>,
+): Promise<void> {
   const existing = await stat(path).catch(() => undefined);
-  if (existing && !existing.isFile()) return write(createWriteStream(path));
+  if (existing && !existing.isFile()) return write(path, 'w');
   const target = existing ? await realpath(path) : path;
   const partial = join(dirname(target), `.${basename(target)}.${process.pid}.part`);
   const remove = () => rmSync(partial, { force: true });
@@ -27,7 +38,7 @@ export async function writeOutput(path: string, source: Source, cipher?: Transfo
   };
   for (const signal of stopSignals) process.on(signal, stop);
   try {
-    await write(createWriteStream(partial, { flags: 'wx' }));
+    await write(partial, 'wx');
     if (existing) await chmod(partial, existing.mode);
     await rename(partial, target);
   } catch (error) {

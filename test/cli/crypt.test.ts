@@ -1,8 +1,10 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
-import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { linkSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { dmalg, inFolder } from './run.js';
+import { dmalg, inFolder, startDmalg } from './run.js';
 
 const key = Buffer.from(Array.from({ length: 64 }, (_, i) => i * 3 + 1));
 const keyHex = key.toString('hex');
@@ -22,7 +24,7 @@ function sealed(sectorSize: number, ivOffset: number, step: number): Buffer {
 }
 
 describe('dmalg crypt', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it(
     'files and pipes, both directions, as the formula says',
@@ -42,6 +44,57 @@ describe('dmalg crypt', function () {
       const large = dmalg(folder, ['crypt', 'encrypt', 'in', '-', ...options, ...more, '--iv-large-sectors']);
       expect(large.stdout.equals(sealed(4096, 10, 1))).to.equal(true);
       expect(readdirSync(folder).sort()).to.deep.equal(['in', 'key', 'out']);
+    }),
+  );
+
+  it(
+    'a named pipe is read, and one is written',
+    inFolder((folder) => {
+      writeFileSync(join(folder, 'in'), data);
+      execFileSync('mkfifo', ['from', 'to'], { cwd: folder });
+      const more = ['--sector-size', '4096'];
+      const feed = spawn('sh', ['-c', 'cat in > from'], { cwd: folder });
+      const drain = spawn('sh', ['-c', 'cat to > out'], { cwd: folder });
+      const drained = once(drain, 'close');
+      const { status, stderr } = dmalg(folder, ['crypt', 'encrypt', 'from', 'to', ...options, ...more]);
+      expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
+      return Promise.all([once(feed, 'close'), drained]).then(() => {
+        expect(readFileSync(join(folder, 'out')).equals(sealed(4096, 0, 8))).to.equal(true);
+        expect(readdirSync(folder).sort()).to.deep.equal(['from', 'in', 'out', 'to']);
+      });
+    }),
+  );
+
+  for (const [name, args, full] of [
+    ['a file', ['in', '/dev/full'], /ENOSPC/],
+    ['a pipe', ['-', '/dev/full'], /ENOSPC/],
+  ] as const)
+    it(
+      `what cannot be written ends it: ${name}`,
+      inFolder((folder) => {
+        writeFileSync(join(folder, 'in'), data);
+        const { status, stderr } = dmalg(folder, ['crypt', 'encrypt', ...args, ...options], data);
+        expect(status).to.equal(4);
+        expect(stderr)
+          .to.match(full)
+          .and.match(/^dmalg: .*\n$/);
+      }),
+    );
+
+  it(
+    'SIGINT leaves nothing behind',
+    inFolder(async (folder) => {
+      const watcher = watch(folder);
+      const appears = once(watcher, 'change');
+      const child = startDmalg(folder, ['crypt', 'encrypt', '-', 'out', ...options]);
+      child.stdin.on('error', () => {}); // it is killed while it is being written to
+      child.stdin.write(data);
+      await appears;
+      watcher.close();
+      expect(readdirSync(folder)).to.have.length(1).and.not.include('out');
+      child.kill('SIGINT');
+      expect(await once(child, 'exit')).to.deep.equal([130, null]);
+      expect(readdirSync(folder)).to.deep.equal([]);
     }),
   );
 
