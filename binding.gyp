@@ -8,6 +8,7 @@
         "native/aio.cc",
         "native/completions.cc",
         "native/exports_engine.cc",
+        "native/exports_file.cc",
         "native/exports_keyring.cc",
         "native/exports_op.cc",
         "native/exports_tfm.cc",

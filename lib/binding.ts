@@ -79,6 +79,9 @@ export interface Binding {
   ): number;
   batch_run(...batch: BatchArguments): number;
   engine_submit_batch(engine: EngineHandle, id: number, ...batch: BatchArguments): number;
+  file_discard(fd: number, isDevice: boolean, offset: number, length: number, done: (result: number) => void): number;
+  device_block_size(fd: number): number;
+  bytes_misalignment(bytes: Uint8Array, alignment: number): number;
   key_request(type: string, description: string): number;
   key_read(serial: number, into: Uint8Array): number;
 }

@@ -5,6 +5,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_op(env, exports);
   export_engine(env, exports);
   export_keyring(env, exports);
+  export_file(env, exports);
   return exports;
 }
 

@@ -16,8 +16,8 @@ Napi::Value key_request(const Napi::CallbackInfo& info) {
   return number(info.Env(), serial < 0 ? -errno : serial);
 }
 
-// (serial, into) -> bytes of the payload, which is in `into` where it is that long (keyctl_read(3)). There is no copy here to
-// be wiped.
+// (serial, into) -> bytes of the payload, which is in `into` where it is that long (keyctl_read(3)). There is no copy
+// here to be wiped.
 Napi::Value key_read(const Napi::CallbackInfo& info) {
   Bytes into = bytes_of(info.Env(), info[1]);
   if (!into.data) return number(info.Env(), -EINVAL);

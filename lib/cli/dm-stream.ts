@@ -1,12 +1,20 @@
 import type { Device } from '../dm/device.js';
 import { CliError, Exit } from './command.js';
 
-/** Bytes of a read or write, and how many of them are in flight: what bounds the memory. */
+/** Bytes of a read or write. Memory is this and the depth, which is how many of them are in flight. */
 const chunkSize = 1 << 20;
-const depth = 4;
+
+export interface Stretch {
+  /** Bytes. */
+  offset: number;
+  depth: number;
+}
 
 /** The bytes of a device in order, the next chunks being read while one is used. @throws DeviceError */
-export async function* readDevice(device: Device, offset: number, length: number): AsyncGenerator<Uint8Array, void> {
+export async function* readDevice(
+  device: Device,
+  { offset, length, depth }: Stretch & { length: number },
+): AsyncGenerator<Uint8Array, void> {
   const end = offset + length;
   const running: Promise<Uint8Array>[] = [];
   let at = offset;
@@ -24,7 +32,11 @@ export async function* readDevice(device: Device, offset: number, length: number
 }
 
 /** Writes a stream to a device, and flushes it. @throws CliError when the stream is longer than the device; DeviceError */
-export async function writeDevice(device: Device, offset: number, source: AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeDevice(
+  device: Device,
+  { offset, depth }: Stretch,
+  source: AsyncIterable<Uint8Array>,
+): Promise<void> {
   const running: Promise<void>[] = [];
   let at = offset;
   for await (const chunk of chunks(source, offset)) {

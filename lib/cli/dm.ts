@@ -11,8 +11,8 @@ import { Progress } from './progress.js';
 
 /** What `dmalg dm` does, each with the options that only it takes. */
 const actions: Record<string, { run(invocation: Invocation): Promise<void>; options: string[] }> = {
-  read: { run: read, options: ['table', 'offset', 'length', 'output', 'provider', 'engine'] },
-  write: { run: write, options: ['table', 'offset', 'input', 'provider', 'engine'] },
+  read: { run: read, options: ['table', 'offset', 'length', 'output', 'depth', 'direct', 'provider', 'engine'] },
+  write: { run: write, options: ['table', 'offset', 'input', 'depth', 'direct', 'provider', 'engine'] },
   table: {
     run: (invocation) => show(invocation, 'table'),
     options: ['table', 'showkeys', 'json', 'provider', 'engine'],
@@ -40,7 +40,7 @@ async function open(invocation: Invocation, readOnly: boolean): Promise<Device> 
   if (table === undefined) throw new CliError("--table is missing; see 'dmalg dm --help'");
   const text = table.startsWith('@') ? await readFile(table.slice(1), 'utf8') : table;
   const { provider, engine } = runOptions(invocation);
-  return openTable(text, { readOnly, provider, engine });
+  return openTable(text, { readOnly, direct: invocation.values.direct === true, provider, engine });
 }
 
 /** A number of bytes within the device. @throws CliError */
@@ -48,14 +48,20 @@ function bytesOption(invocation: Invocation, name: string, fallback: number, max
   return integerOption(invocation, name, fallback, 0, max);
 }
 
+/** How many chunks of 1 MiB are in flight. @throws CliError */
+function depthOption(invocation: Invocation): number {
+  return integerOption(invocation, 'depth', 4, 1, 1024);
+}
+
 async function read(invocation: Invocation): Promise<void> {
   await using device = await open(invocation, true);
   const offset = bytesOption(invocation, 'offset', 0, device.size);
   const length = bytesOption(invocation, 'length', device.size - offset, device.size - offset);
+  const depth = depthOption(invocation);
   const progress = new Progress(length, invocation.values.quiet === true);
   try {
     const output = stringOption(invocation, 'output') ?? '-';
-    await writeOutput(output, progress.count(readDevice(device, offset, length)));
+    await writeOutput(output, progress.count(readDevice(device, { offset, length, depth })));
   } finally {
     progress.end();
   }
@@ -64,6 +70,7 @@ async function read(invocation: Invocation): Promise<void> {
 async function write(invocation: Invocation): Promise<void> {
   await using device = await open(invocation, false);
   const offset = bytesOption(invocation, 'offset', 0, device.size);
+  const depth = depthOption(invocation);
   const input = stringOption(invocation, 'input') ?? '-';
   const info = input === '-' ? undefined : await stat(input);
   if (info?.isFile() && info.size > device.size - offset) {
@@ -73,7 +80,7 @@ async function write(invocation: Invocation): Promise<void> {
   const progress = new Progress(info?.isFile() ? info.size : undefined, invocation.values.quiet === true);
   const source = input === '-' ? process.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
   try {
-    await writeDevice(device, offset, progress.count(source));
+    await writeDevice(device, { offset, depth }, progress.count(source));
   } finally {
     progress.end();
   }
@@ -114,7 +121,8 @@ export const dm: Command = {
     'targets  prints the targets and their versions as dmsetup targets does',
     '',
     'A table is a line <start> <length> <target> <arguments>, in sectors of 512 bytes, or several of them, which make one device. A device',
-    'in a line is a file, a block device, or ram:BYTES; a backslash takes the next character of its name as it is. Targets:',
+    'in a line is a file, a block device, or ram:BYTES, a RAM disk of zeroes that is gone afterwards. The same spelling is the same device: two',
+    'lines with ram:4096 share one disk, and ram:4096 and ram:8192 are two. A backslash takes the next character of a name as it is. Targets:',
     '',
     '  linear <dev> <offset>                     the sectors of another device',
     '  zero                                      reads zeroes, forgets writes',
@@ -126,7 +134,7 @@ export const dm: Command = {
     '                                            drop_writes, corrupt_bio_byte <nth> <r|w> <value> <flags>,',
     '                                            random_read_corrupt <of 10^9>, random_write_corrupt <of 10^9>',
     '  crypt <cipher> <key> <iv_offset> <dev> <offset> [<#opts> <opts>]',
-    '                                            dm-crypt: see dmalg crypt --help for ciphers; the key in hex, -, or :<bytes>:user:<name>.',
+    '                                            dm-crypt: see dmalg crypt --help for ciphers; the key in hex, -, or :<bytes>:user|logon|encrypted:<name>',
     '                                            Options: allow_discards, sector_size:<bytes>, iv_large_sectors, same_cpu_crypt, high_priority,',
     '                                            submit_from_crypt_cpus, no_read_workqueue, no_write_workqueue',
   ].join('\n'),
@@ -144,6 +152,8 @@ export const dm: Command = {
       help: 'where read writes; it appears when it is complete (default: stdout)',
     },
     input: { type: 'string', value: 'FILE', help: 'what write writes (default: stdin)' },
+    depth: { type: 'string', value: 'N', help: 'chunks of 1 MiB in flight, 1 to 1024 (default: 4)' },
+    direct: { type: 'boolean', help: 'read, write: past the page cache (O_DIRECT); not every file system can' },
     showkeys: { type: 'boolean', help: 'table: print the keys' },
     json: { type: 'boolean', help: 'table, status, targets: print JSON' },
     provider: provider!,

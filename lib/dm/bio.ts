@@ -13,6 +13,8 @@ export interface FailedRange {
 export interface BioError {
   code: string;
   failed: FailedRange[];
+  /** What is known beside: the error of the system call, of the cipher, of the target. */
+  cause?: unknown;
 }
 
 /** How a bio ended: null is success; a code alone stands for all of the bio's sectors. */

@@ -14,7 +14,8 @@ export class DeviceError extends Error {
     message: string,
     /** Empty where it is about no sector (a message, resume). */
     readonly failed: FailedSectors[] = [],
+    options?: ErrorOptions,
   ) {
-    super(`${code}: ${message}`);
+    super(`${code}: ${message}`, options);
   }
 }

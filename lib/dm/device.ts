@@ -230,10 +230,12 @@ function checkRange(what: string, value: number, max: number): number {
   return value;
 }
 
-function failure({ op, sector }: BioFields, { code, failed }: BioError): DeviceError {
+function failure({ op, sector }: BioFields, { code, failed, cause }: BioError): DeviceError {
   const ranges = merge(failed).map(({ first, count }) => ({ sector: sector + first, sectors: count }));
   const words = ranges.map((range) => `${range.sector}+${range.sectors}`).join(', ');
-  return new DeviceError(code, op === 'flush' ? 'flush failed' : `${op} failed at sectors ${words}`, ranges);
+  const why = cause instanceof Error ? `; ${cause.message}` : '';
+  const what = op === 'flush' ? 'flush failed' : `${op} failed at sectors ${words}`;
+  return new DeviceError(code, what + why, ranges, { cause });
 }
 
 /** In order, and adjacent ones as one. */

@@ -1,48 +1,77 @@
-import { fdatasync, read, write } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { constants, fdatasync, read, write } from 'node:fs';
 import { type FileHandle, open, readFile, realpath } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { join } from 'node:path';
+import { EOPNOTSUPP } from '../alg/errno.js';
+import { errnoName } from '../alg/error.js';
+import { binding } from '../binding.js';
 import { type Bio, sectorSize } from './bio.js';
+import { directBlockSize, isAligned, pageAligned } from './direct-io.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice } from './target.js';
 
-/** Bytes that one system call is asked for at most, and the zeroes that a discard writes at a time. */
+/** Bytes that one system call is asked for at most. */
 const maxCall = 1 << 20;
-const zeroes = Buffer.alloc(maxCall);
+
+export interface FileDeviceOptions {
+  readOnly: boolean;
+  /** Past the page cache (O_DIRECT). */
+  direct: boolean;
+}
 
 type Transfer = (fd: number, bytes: Uint8Array, at: number, length: number, position: number, done: Done) => void;
 type Done = (error: NodeJS.ErrnoException | null, count: number) => void;
 
+/** What a file or a block device is like; sizes in bytes. */
+interface Geometry {
+  size: number;
+  blockSize: number;
+  isDevice: boolean;
+  discards: boolean;
+}
+
 /**
- * A regular file or a block device, through the page cache. A file ends with its last whole sector. A discard makes a regular file's sectors
- * zeroes, which is what a loop device's hole reads as; a block device has none here.
+ * A regular file or a block device, through the page cache or past it. A file ends with its last whole block. A discard punches a hole into
+ * a file, which reads as zeroes; to a block device it is passed on, where it takes any (drivers/block/loop.c does the same).
  */
 export class FileDevice implements BlockDevice {
-  readonly blockSize = sectorSize;
+  readonly sectors: number;
+  readonly blockSize: number;
+  readonly discards: boolean;
+  /** Until the file system says that it has no holes. */
+  #punches = true;
 
   private constructor(
     readonly path: string,
-    readonly sectors: number,
-    readonly discards: boolean,
-    readonly readOnly: boolean,
     readonly handle: FileHandle,
-  ) {}
+    readonly geometry: Geometry,
+    readonly options: FileDeviceOptions,
+  ) {
+    this.blockSize = geometry.blockSize;
+    this.sectors = (Math.floor(geometry.size / geometry.blockSize) * geometry.blockSize) / sectorSize;
+    this.discards = geometry.discards;
+  }
 
   /** @throws TableError `Device lookup failed` with the system's reason */
-  static async open(path: string, argument: number, readOnly: boolean): Promise<FileDevice> {
+  static async open(path: string, argument: number, options: FileDeviceOptions): Promise<FileDevice> {
+    const { readOnly, direct } = options;
     const refuse = (hint: string, code: string, cause?: unknown) =>
       new TableError('Device lookup failed', { argument, value: path, code, hint }, { cause });
-    const handle = await open(path, readOnly ? 'r' : 'r+').catch((error: NodeJS.ErrnoException) => {
-      throw refuse(error.message, error.code ?? 'EIO', error);
+    const refuseCause = (error: NodeJS.ErrnoException) => {
+      const why = direct && error.code === 'EINVAL' ? 'its file system has no direct I/O; ' : '';
+      return refuse(why + error.message, error.code ?? 'EIO', error);
+    };
+    const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | (direct ? constants.O_DIRECT : 0);
+    const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
+      throw refuseCause(error);
     });
     try {
       const stat = await handle.stat();
       if (!stat.isFile() && !stat.isBlockDevice()) throw refuse('it is no regular file and no block device', 'ENOTBLK');
-      const sectors = stat.isFile() ? Math.floor(stat.size / sectorSize) : await blockDeviceSectors(path);
-      return new FileDevice(path, sectors, stat.isFile(), readOnly, handle);
+      return new FileDevice(path, handle, await geometryOf(handle.fd, stat, direct), options);
     } catch (error) {
       await handle.close();
-      if (error instanceof TableError) throw error;
-      throw refuse((error as Error).message, (error as NodeJS.ErrnoException).code ?? 'EIO', error);
+      throw error instanceof TableError ? error : refuseCause(error as NodeJS.ErrnoException);
     }
   }
 
@@ -50,32 +79,78 @@ export class FileDevice implements BlockDevice {
     if (bio.op === 'flush') this.#sync(bio);
     else if (bio.sector + bio.sectors > this.sectors) bio.end('EIO');
     else if (bio.op === 'read') this.#transfer(bio, read as Transfer, bio.bytes, 0);
-    else if (this.readOnly) bio.end('EROFS');
+    else if (this.options.readOnly) bio.end('EROFS');
     else if (bio.op === 'write') this.#transfer(bio, write as Transfer, bio.bytes, 0);
-    else if (this.discards) this.#transfer(bio, write as Transfer, undefined, 0);
-    else bio.end('EOPNOTSUPP');
+    else if (!this.discards) bio.end('EOPNOTSUPP');
+    else if (this.#punches) this.#discard(bio);
+    else this.#zero(bio);
   }
 
-  /** Moves the bytes from `done` on; without bytes, zeroes. */
-  #transfer(bio: Bio, call: Transfer, bytes: Uint8Array | undefined, done: number): void {
-    const total = bio.sectors * sectorSize;
-    if (done === total) {
-      if (bio.fua) this.#sync(bio);
-      else bio.end();
+  /** Moves the bytes from `done` on, through aligned memory where direct I/O wants it. */
+  #transfer(bio: Bio, call: Transfer, bytes: Uint8Array, done: number, bounce?: Buffer): void {
+    if (done === bytes.length) {
+      this.#finish(bio);
       return;
     }
-    const length = Math.min(total - done, maxCall);
-    const position = bio.sector * sectorSize + done;
-    call(this.handle.fd, bytes ?? zeroes, bytes ? done : 0, length, position, (error, count) => {
-      if (!error && count > 0) return this.#transfer(bio, call, bytes, done + count);
-      // Nothing read and no error: the file has become shorter.
-      const first = Math.floor(done / sectorSize);
-      bio.end({ code: error?.code ?? 'EIO', failed: [{ first, count: bio.sectors - first }] });
+    const length = Math.min(bytes.length - done, maxCall);
+    const piece = bytes.subarray(done, done + length);
+    const own = this.options.direct && !isAligned(piece, this.blockSize) ? (bounce ?? pageAligned(length)) : undefined;
+    if (own && bio.op === 'write') own.set(piece);
+    this.#call(bio, call, own ?? piece, done, length, (count) => {
+      if (own && bio.op === 'read') piece.set(own.subarray(0, count));
+      this.#transfer(bio, call, bytes, done + count, own);
     });
   }
 
+  /** Writes zeroes: what a hole reads as. */
+  #zero(bio: Bio, done = 0, zeroes = pageAligned(Math.min(bio.sectors * sectorSize, maxCall)).fill(0)): void {
+    const length = Math.min(bio.sectors * sectorSize - done, zeroes.length);
+    if (length === 0) this.#finish(bio);
+    else this.#call(bio, write as Transfer, zeroes, done, length, (count) => this.#zero(bio, done + count, zeroes));
+  }
+
+  /** One system call. An error, or an end where there should be none, ends the bio. */
+  #call(
+    bio: Bio,
+    call: Transfer,
+    bytes: Uint8Array,
+    done: number,
+    length: number,
+    next: (count: number) => void,
+  ): void {
+    call(this.handle.fd, bytes, 0, length, bio.sector * sectorSize + done, (error, count) => {
+      const isShort = !error && (count === 0 || (this.options.direct && count % this.blockSize !== 0));
+      if (!error && !isShort) return next(count);
+      const cause = error ?? new Error(`${this.path} has become shorter`);
+      const first = Math.floor((done + (error ? 0 : count)) / sectorSize);
+      bio.end({ code: error?.code ?? 'EIO', failed: [{ first, count: bio.sectors - first }], cause });
+    });
+  }
+
+  #discard(bio: Bio): void {
+    const { isDevice } = this.geometry;
+    const [offset, length] = [bio.sector * sectorSize, bio.sectors * sectorSize];
+    binding().file_discard(this.handle.fd, isDevice, offset, length, (result) => {
+      if (result === 0) return bio.end();
+      if (result === -EOPNOTSUPP && !isDevice) {
+        this.#punches = false;
+        return this.#zero(bio);
+      }
+      const { code, text } = errnoName(-result);
+      const cause = new Error(`${code}: ${text}, ${isDevice ? 'ioctl' : 'fallocate'}`);
+      bio.end({ code, failed: [{ first: 0, count: bio.sectors }], cause });
+    });
+  }
+
+  #finish(bio: Bio): void {
+    if (bio.fua) this.#sync(bio);
+    else bio.end();
+  }
+
   #sync(bio: Bio): void {
-    fdatasync(this.handle.fd, (error) => bio.end(error ? (error.code ?? 'EIO') : null));
+    fdatasync(this.handle.fd, (cause) =>
+      bio.end(cause ? { code: cause.code ?? 'EIO', failed: [{ first: 0, count: bio.sectors }], cause } : null),
+    );
   }
 
   describe(): string {
@@ -87,7 +162,28 @@ export class FileDevice implements BlockDevice {
   }
 }
 
-/** fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes. */
-async function blockDeviceSectors(path: string): Promise<number> {
-  return Number(await readFile(`/sys/class/block/${basename(await realpath(path))}/size`, 'utf8'));
+/** @throws the error of a system call */
+async function geometryOf(fd: number, stat: Stats, direct: boolean): Promise<Geometry> {
+  if (stat.isFile()) {
+    const blockSize = direct ? await directBlockSize(fd) : sectorSize;
+    return { size: stat.size, blockSize, isDevice: false, discards: true };
+  }
+  const blockSize = binding().device_block_size(fd);
+  if (blockSize < 0) throw Object.assign(new Error('ioctl(BLKSSZGET) failed'), { code: errnoName(-blockSize).code });
+  const folder = await realpath(`/sys/dev/block/${numberOf(stat.rdev)}`);
+  // fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes.
+  const size = Number(await readFile(join(folder, 'size'), 'utf8')) * sectorSize;
+  // A partition has its disk's queue.
+  const most = await readFile(join(folder, 'queue/discard_max_bytes'), 'utf8').catch(() =>
+    readFile(join(folder, '../queue/discard_max_bytes'), 'utf8'),
+  );
+  return { size, blockSize, isDevice: true, discards: Number(most) > 0 };
+}
+
+/** `major:minor` of a device's number (gnu_dev_major and gnu_dev_minor of glibc). */
+function numberOf(device: number): string {
+  const high = Math.floor(device / 2 ** 32);
+  const low = device % 2 ** 32;
+  const major = ((low >>> 8) & 0xfff) + (high & ~0xfff);
+  return `${major}:${(low & 0xff) + ((low >>> 12) & 0xfff00)}`;
 }

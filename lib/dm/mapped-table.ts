@@ -42,7 +42,7 @@ export class MappedTable {
   map(bio: Bio): void {
     const join = new Join(bio);
     if (bio.op === 'flush') {
-      for (const { target } of this.lines) if (target.flushes) target.map(join.piece(0, 0, 0));
+      for (const { target } of this.lines) if (target.flushes) mapSafely(target, join.piece(0, 0, 0));
     } else if (bio.sector + bio.sectors > this.sectors) {
       join.piece(0, bio.sectors, 0).end('EIO');
     } else if (bio.op === 'discard' && !this.discards) {
@@ -54,7 +54,7 @@ export class MappedTable {
         const sector = bio.sector + first - start;
         const most = bio.op === 'discard' ? length : (target.maxSectors ?? length);
         const count = Math.min(bio.sectors - first, length - sector, most);
-        target.map(join.piece(first, count, sector));
+        mapSafely(target, join.piece(first, count, sector));
         first += count;
       }
     }
@@ -64,5 +64,15 @@ export class MappedTable {
   async close(): Promise<void> {
     for (const { target } of this.lines) await target.close?.();
     for (const device of this.opened) await device.close();
+  }
+}
+
+/** A target that throws is a bug, and it fails the bio, not the process. What a bio's submitter throws at its end is his. */
+function mapSafely(target: Target, bio: Bio): void {
+  try {
+    target.map(bio);
+  } catch (cause) {
+    if (bio.ended) throw cause;
+    bio.end({ code: 'EIO', failed: [{ first: 0, count: bio.sectors }], cause });
   }
 }

@@ -1,6 +1,6 @@
 import { sectorSize } from './bio.js';
 import { Device } from './device.js';
-import { FileDevice } from './file-device.js';
+import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { type MappedLine, MappedTable } from './mapped-table.js';
 import { RamDevice } from './ram-device.js';
 import { formatTable, parseNumbered, type TableLine } from './table.js';
@@ -11,6 +11,8 @@ import { targetTypes } from './targets/index.js';
 export interface OpenTableOptions extends CryptoOptions {
   /** Files are opened for reading only, and writes fail. */
   readOnly?: boolean;
+  /** Files and block devices are read and written past the page cache (O_DIRECT). RAM has none. */
+  direct?: boolean;
   /** Devices that table lines may name, mapped ones included: that is how devices stack. They stay open. */
   devices?: Readonly<Record<string, BlockDevice>>;
   clock?: Clock;
@@ -64,11 +66,12 @@ async function openLine(
     const hint = `expected ${targetTypes.map(({ name }) => name).join(', ')}`;
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
-  const { readOnly = false, devices = {}, clock = systemClock, reserve = 16, provider, engine } = options;
+  const { readOnly = false, direct = false, devices = {}, provider, engine } = options;
+  const { clock = systemClock, reserve = 16 } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
-    const device = opened.get(spec) ?? openBacking(spec, argument, readOnly);
+    const device = opened.get(spec) ?? openBacking(spec, argument, { readOnly, direct });
     opened.set(spec, device);
     return device;
   };
@@ -85,8 +88,8 @@ async function openLine(
   }
 }
 
-async function openBacking(spec: string, argument: number, readOnly: boolean): Promise<BlockDevice> {
-  return spec.startsWith('ram:') ? RamDevice.open(spec, argument) : FileDevice.open(spec, argument, readOnly);
+async function openBacking(spec: string, argument: number, options: FileDeviceOptions): Promise<BlockDevice> {
+  return spec.startsWith('ram:') ? RamDevice.open(spec, argument) : FileDevice.open(spec, argument, options);
 }
 
 /** The same device under the name that the table gives it, for the table to be formatted again. */

@@ -28,7 +28,8 @@ export class Join {
   #end(error: BioError | null, first: number): void {
     if (error) {
       const failed = error.failed.map((range) => ({ first: first + range.first, count: range.count }));
-      this.#error = { code: this.#error?.code ?? error.code, failed: [...(this.#error?.failed ?? []), ...failed] };
+      // The first one's code and cause stand for all.
+      this.#error = { ...(this.#error ?? error), failed: [...(this.#error?.failed ?? []), ...failed] };
     }
     if (--this.#open === 0) this.bio.end(this.#error);
   }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, truncateSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { dmalg, inFolder } from './run.js';
+import { dmalg, inFolder, startDmalg } from './run.js';
 
 describe('dmalg dm', function () {
   this.timeout(60_000);
@@ -77,6 +78,52 @@ describe('dmalg dm', function () {
   );
 
   it(
+    'the bytes are the same with any number of chunks in flight, and past the page cache',
+    inFolder((folder) => {
+      const size = 3 * 1024 * 1024;
+      const image = join(folder, 'image');
+      const data = Buffer.from(Array.from({ length: size - 999 }, (_, index) => index % 253));
+      const table = ['--table', `0 ${size / 512} linear image 0`, '--offset', '333'];
+      for (const options of [['--depth', '1'], ['--depth', '32'], ['--direct'], ['--direct', '--depth', '2']]) {
+        writeFileSync(image, Buffer.alloc(size, 1));
+        expect(dmalg(folder, ['dm', 'write', ...table, ...options], data)).to.deep.include({ status: 0, stderr: '' });
+        const expected = Buffer.alloc(size, 1);
+        expected.set(data, 333);
+        expect(expected.equals(readFileSync(image)), options.join(' ')).to.equal(true);
+        expect(dmalg(folder, ['dm', 'read', ...table, ...options]).stdout.equals(expected.subarray(333))).to.equal(
+          true,
+        );
+      }
+    }),
+  );
+
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const)
+    it(
+      `${signal} during a read leaves the output as it was, or none`,
+      inFolder(async (folder) => {
+        const before = Buffer.from('what was there before');
+        writeFileSync(join(folder, 'old'), before);
+        const table = ['--table', '0 8 zero\n8 8192 delay ram:4194304 0 3600000'];
+        for (const output of ['new', 'old']) {
+          const names = watch(folder);
+          const child = startDmalg(folder, ['dm', 'read', ...table, '--output', output]);
+          const exit = once(child, 'exit');
+          // The read itself never ends.
+          while (!readdirSync(folder).includes(`.${output}.${child.pid}.part`)) await once(names, 'change');
+          names.close();
+          child.kill(signal);
+          const [status, killed] = await exit;
+          if (signal === 'SIGKILL') expect(killed).to.equal('SIGKILL');
+          else expect(status).to.equal(signal === 'SIGINT' ? 130 : 143);
+          // Nobody can clean up after being killed, but what is left has another name.
+          const left = readdirSync(folder).filter((name) => signal !== 'SIGKILL' || !name.endsWith('.part'));
+          expect(left).to.deep.equal(['old']);
+        }
+        expect(before.equals(readFileSync(join(folder, 'old')))).to.equal(true);
+      }),
+    );
+
+  it(
     'refuses an input longer than the device: a file before anything is written',
     inFolder((folder) => {
       writeFileSync(join(folder, 'image'), Buffer.alloc(4096, 7));
@@ -109,6 +156,13 @@ describe('dmalg dm', function () {
         [['targets', ...zero], 1, /--table: not an option of dm targets/],
         [['read', ...zero, '--offset', '4097'], 1, /--offset: expected a whole number from 0 to 4096, got '4097'/],
         [['read', ...zero, '--offset', '96', '--length', '4001'], 1, /--length: .* 0 to 4000/],
+        [['read', ...zero, '--depth', '0'], 1, /--depth: expected a whole number from 1 to 1024, got '0'/],
+        [['table', ...zero, '--direct'], 1, /--direct: not an option of dm table/],
+        [
+          ['read', '--direct', '--table', '0 8 linear /proc/version 0'],
+          1,
+          /its file system has no direct I\/O; EINVAL/,
+        ],
         [['read', ...zero, '--provider', 'x'], 1, /--provider: expected auto, kernel, library/],
         [['read', '--table', '@missing'], 4, /ENOENT.*missing/],
         [['read', '--table', '0 8 what'], 1, /table line 1: what: unknown target type; expected linear/],

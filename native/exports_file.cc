@@ -1,0 +1,67 @@
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+
+#include "arguments.h"
+#include "exports.h"
+
+namespace {
+
+// Gives the space of a stretch of a file, or of a block device, back: in a thread of the pool, since it may take long.
+class Discard : public Napi::AsyncWorker {
+ public:
+  Discard(Napi::Function done, int fd, bool is_device, uint64_t offset, uint64_t length)
+      : Napi::AsyncWorker(done, "dmalg"), fd_(fd), is_device_(is_device), offset_(offset), length_(length) {}
+
+  void Execute() override {
+    uint64_t range[2] = {offset_, length_};
+    do {
+      result_ = is_device_ ? ::ioctl(fd_, BLKDISCARD, range)
+                           : ::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset_),
+                                         static_cast<off_t>(length_));
+    } while (result_ < 0 && errno == EINTR);
+    if (result_ < 0) result_ = -errno;
+  }
+  void OnOK() override { Callback().Call({number(Env(), result_)}); }
+
+ private:
+  int fd_;
+  bool is_device_;
+  uint64_t offset_, length_;
+  long result_ = 0;
+};
+
+// (fd, is a block device, offset, length, done: (0 or -errno) => void): done is called later, always.
+Napi::Value file_discard(const Napi::CallbackInfo& info) {
+  auto number_at = [&](size_t index) { return static_cast<uint64_t>(info[index].As<Napi::Number>().Int64Value()); };
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  // It deletes itself after the callback.
+  auto* work = new Discard(info[4].As<Napi::Function>(), fd, info[1].As<Napi::Boolean>(), number_at(2), number_at(3));
+  work->Queue();
+  return number(info.Env(), 0);
+}
+
+// (fd of a block device) -> bytes of its logical block
+Napi::Value device_block_size(const Napi::CallbackInfo& info) {
+  int size = 0;
+  int result = ::ioctl(info[0].As<Napi::Number>().Int32Value(), BLKSSZGET, &size);
+  return number(info.Env(), result < 0 ? -errno : size);
+}
+
+// (bytes, alignment) -> how far they are beyond an address that is a multiple of it
+Napi::Value bytes_misalignment(const Napi::CallbackInfo& info) {
+  Bytes bytes = bytes_of(info.Env(), info[0]);
+  uint32_t alignment = u32(info.Env(), info[1]);
+  if (!bytes.data || !alignment) return number(info.Env(), -EINVAL);
+  return number(info.Env(), static_cast<long>(reinterpret_cast<uintptr_t>(bytes.data) % alignment));
+}
+
+}  // namespace
+
+void export_file(Napi::Env env, Napi::Object exports) {
+  exports.Set("file_discard", Napi::Function::New<file_discard>(env, "file_discard"));
+  exports.Set("device_block_size", Napi::Function::New<device_block_size>(env, "device_block_size"));
+  exports.Set("bytes_misalignment", Napi::Function::New<bytes_misalignment>(env, "bytes_misalignment"));
+}

@@ -1,0 +1,190 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { EOPNOTSUPP } from '../../lib/alg/errno.js';
+import { binding } from '../../lib/binding.js';
+import { Device } from '../../lib/dm/device.js';
+import { DeviceError } from '../../lib/dm/device-error.js';
+import { MappedTable } from '../../lib/dm/mapped-table.js';
+import { openTable } from '../../lib/dm/open-table.js';
+import { TableError } from '../../lib/dm/table-error.js';
+import { ManualDevice } from '../support/manual-device.js';
+
+const mebibyte = 1 << 20;
+
+async function failure(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => expect.fail('no error'),
+    (error) => error,
+  );
+}
+
+describe('file device', function () {
+  this.timeout(60_000);
+  let folder: string;
+  let path: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'dmalg-file-'));
+    path = join(folder, 'image');
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  for (const [title, direct] of [
+    ['through the page cache', false],
+    ['past it', true],
+  ] as const)
+    describe(title, () => {
+      it('a discard gives the space of a file back, whose size stays', async () => {
+        writeFileSync(path, Buffer.alloc(4 * mebibyte, 7), { flush: true });
+        const before = statSync(path);
+        await using device = await openTable(`0 8192 linear ${path} 0`, { direct });
+        await device.discard(mebibyte, 2 * mebibyte);
+        const after = statSync(path);
+        expect([after.size, before.blocks - after.blocks]).to.deep.equal([before.size, (2 * mebibyte) / 512]);
+        const expected = Buffer.alloc(4 * mebibyte, 7).fill(0, mebibyte, 3 * mebibyte);
+        expect(expected.equals(readFileSync(path))).to.equal(true);
+      });
+
+      it('where the file system has no holes a discard writes zeroes', async () => {
+        const native = binding();
+        const { file_discard } = native;
+        let asked = 0;
+        native.file_discard = (_fd, _isDevice, _offset, _length, done) => {
+          asked++;
+          setImmediate(done, -EOPNOTSUPP);
+          return 0;
+        };
+        try {
+          writeFileSync(path, Buffer.alloc(3 * mebibyte, 7));
+          await using device = await openTable(`0 6144 linear ${path} 0`, { direct });
+          await device.discard(4096, 2 * mebibyte);
+          await device.discard(3 * mebibyte - 4096, 4096);
+        } finally {
+          native.file_discard = file_discard;
+        }
+        const expected = Buffer.alloc(3 * mebibyte, 7)
+          .fill(0, 4096, 4096 + 2 * mebibyte)
+          .fill(0, 3 * mebibyte - 4096);
+        expect(expected.equals(readFileSync(path))).to.equal(true);
+        expect(asked).to.equal(1);
+      });
+
+      it('reads and writes any bytes, from buffers anywhere in memory', async () => {
+        const size = 65536;
+        const step = fc.record({
+          offset: fc.nat(size),
+          length: fc.nat(20000),
+          shift: fc.nat(4096),
+          value: fc.nat(255),
+          fua: fc.boolean(),
+        });
+        const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
+          const model = Buffer.alloc(size, 7);
+          writeFileSync(path, model);
+          await using device = await openTable(`0 ${size / 512} linear ${path} 0`, { direct });
+          for (const { offset, length, shift, value, fua } of steps) {
+            const count = Math.min(length, size - offset);
+            const bytes = Buffer.alloc(shift + count, value).subarray(shift);
+            model.fill(value, offset, offset + count);
+            await device.write(offset, bytes, { fua });
+            expect(bytes.equals(Buffer.alloc(count, value))).to.equal(true);
+            expect(model.equals(await device.read(0, Buffer.alloc(shift + size).subarray(shift)))).to.equal(true);
+          }
+          expect(model.equals(readFileSync(path))).to.equal(true);
+        });
+        await fc.assert(property, { seed: 5, numRuns: 20 });
+      });
+
+      it('says which sectors are not there any more, and why', async () => {
+        writeFileSync(path, Buffer.alloc(65536));
+        await using device = await openTable(`0 128 linear ${path} 0`, { direct });
+        truncateSync(path, 8192);
+        const error = (await failure(device.read(0, 65536))) as DeviceError;
+        expect(error).to.be.instanceOf(DeviceError);
+        expect(error.code).to.equal('EIO');
+        expect(error.failed).to.deep.equal([{ sector: 16, sectors: 112 }]);
+        expect(error.message).to.equal(`EIO: read failed at sectors 16+112; ${path} has become shorter`);
+      });
+    });
+
+  it('direct I/O goes in the blocks that the file system wants, and leaves out what is less at the end', async () => {
+    writeFileSync(path, Buffer.alloc(8 * 4096 + 100));
+    await using device = await openTable(`0 8 linear ${path} 0`, { direct: true });
+    expect(device.blockSize).to.be.oneOf([512, 1024, 2048, 4096]);
+    const error = await failure(openTable(`0 72 linear ${path} 0`, { direct: true }));
+    expect((error as Error).message).to.include('too small for target: start=0, len=72, dev_size=64');
+  });
+
+  it('direct I/O is refused where the file system has none', async () => {
+    const error = await failure(openTable('0 8 linear /proc/version 0', { readOnly: true, direct: true }));
+    expect(error).to.be.instanceOf(TableError);
+    expect(error).to.include({ reason: 'Device lookup failed', code: 'EINVAL', argument: 0 });
+    expect((error as Error).message).to.include('its file system has no direct I/O; EINVAL: ');
+  });
+});
+
+describe('the cause of an error', () => {
+  it('comes up from the device below through everything that is mapped', async () => {
+    const below = new ManualDevice(65536);
+    const inner = await openTable('0 64 linear below 0\n64 64 linear below 64', { devices: { below } });
+    const outer = await openTable('0 100 delay inner 8 0', { devices: { inner } });
+    const read = failure(outer.read(0, 51200));
+    await new Promise(setImmediate);
+    const cause = new Error('ENOSPC: no space left on device, write');
+    for (const bio of below.waiting.splice(0)) bio.end({ code: 'ENOSPC', failed: [{ first: 1, count: 1 }], cause });
+    const error = (await read) as DeviceError;
+    expect(error.code).to.equal('ENOSPC');
+    expect(error.cause).to.equal(cause);
+    expect(error.failed).to.deep.equal([
+      { sector: 1, sectors: 1 },
+      { sector: 57, sectors: 1 },
+    ]);
+  });
+
+  /** A device whose only target does this with its bios. */
+  const deviceOf = (map: (bio: { end(): void }) => void) =>
+    new Device(
+      new MappedTable(
+        [
+          {
+            start: 0,
+            length: 8,
+            type: 'test',
+            args: [],
+            target: { map, flushes: true, discards: true, status: () => '' },
+          },
+        ],
+        [],
+      ),
+    );
+
+  it('is what a target has thrown, which ends the bio as an I/O error', async () => {
+    const cause = new TypeError('a bug');
+    await using device = deviceOf(() => {
+      throw cause;
+    });
+    for (const [run, failed] of [
+      [() => device.read(0, 512), [{ sector: 0, sectors: 1 }]],
+      [() => device.write(512, Buffer.alloc(1024)), [{ sector: 1, sectors: 2 }]],
+      [() => device.discard(0, 4096), [{ sector: 0, sectors: 8 }]],
+      [() => device.flush(), []],
+    ] as const) {
+      const error = (await failure(run())) as DeviceError;
+      expect(error).to.be.instanceOf(DeviceError);
+      expect(error.code).to.equal('EIO');
+      expect(error.cause).to.equal(cause);
+      if (failed.length) expect(error.failed).to.deep.equal(failed);
+      expect(error.message).to.match(/; a bug$/);
+    }
+  });
+
+  it('a target that has ended its bio and then throws is not covered up', () => {
+    const device = deviceOf((bio) => {
+      bio.end();
+      throw new TypeError('a bug');
+    });
+    return failure(device.read(0, 512)).then((error) => expect(error).to.be.instanceOf(TypeError));
+  });
+});
