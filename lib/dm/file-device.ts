@@ -25,20 +25,25 @@ export class FileDevice implements BlockDevice {
     readonly discards: boolean,
     readonly readOnly: boolean,
     readonly handle: FileHandle,
+    /** A block device's `major:minor`. */
+    readonly numbers: string | undefined,
   ) {}
 
-  /** @throws TableError `Device lookup failed` with the system's reason */
-  static async open(path: string, argument: number, readOnly: boolean): Promise<FileDevice> {
+  /** A block device may be named by its numbers, too. @throws TableError `Device lookup failed` with the system's reason */
+  static async open(spec: string, argument: number, readOnly: boolean): Promise<FileDevice> {
     const refuse = (hint: string, code: string, cause?: unknown) =>
-      new TableError('Device lookup failed', { argument, value: path, code, hint }, { cause });
-    const handle = await open(path, readOnly ? 'r' : 'r+').catch((error: NodeJS.ErrnoException) => {
+      new TableError('Device lookup failed', { argument, value: spec, code, hint }, { cause });
+    const fail = (error: NodeJS.ErrnoException) => {
       throw refuse(error.message, error.code ?? 'EIO', error);
-    });
+    };
+    const path = /^\d+:\d+$/.test(spec) ? await nodeOf(spec).catch(fail) : spec;
+    const handle = await open(path, readOnly ? 'r' : 'r+').catch(fail);
     try {
       const stat = await handle.stat();
       if (!stat.isFile() && !stat.isBlockDevice()) throw refuse('it is no regular file and no block device', 'ENOTBLK');
       const sectors = stat.isFile() ? Math.floor(stat.size / sectorSize) : await blockDeviceSectors(path);
-      return new FileDevice(path, sectors, stat.isFile(), readOnly, handle);
+      const numbers = stat.isFile() ? undefined : formatNumbers(BigInt(stat.rdev));
+      return new FileDevice(path, sectors, stat.isFile(), readOnly, handle, numbers);
     } catch (error) {
       await handle.close();
       if (error instanceof TableError) throw error;
@@ -78,8 +83,9 @@ export class FileDevice implements BlockDevice {
     fdatasync(this.handle.fd, (error) => bio.end(error ? (error.code ?? 'EIO') : null));
   }
 
+  /** As the kernel prints it: a block device by its numbers. */
   describe(): string {
-    return this.path;
+    return this.numbers ?? this.path;
   }
 
   close(): Promise<void> {
@@ -90,4 +96,16 @@ export class FileDevice implements BlockDevice {
 /** fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes. */
 async function blockDeviceSectors(path: string): Promise<number> {
   return Number(await readFile(`/sys/class/block/${basename(await realpath(path))}/size`, 'utf8'));
+}
+
+/** The node in /dev of a block device's `major:minor`. */
+async function nodeOf(numbers: string): Promise<string> {
+  return `/dev/${basename(await realpath(`/sys/dev/block/${numbers}`))}`;
+}
+
+/** `major:minor` of a device, as glibc's <sys/sysmacros.h> packs them. */
+export function formatNumbers(rdev: bigint): string {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
 }
