@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { constants, fdatasync, read, write } from 'node:fs';
 import { type FileHandle, open, readFile, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { EOPNOTSUPP } from '../alg/errno.js';
 import { errnoName } from '../alg/error.js';
 import { binding } from '../binding.js';
@@ -24,9 +24,10 @@ type Done = (error: NodeJS.ErrnoException | null, count: number) => void;
 
 /** What a file or a block device is like; sizes in bytes. */
 interface Geometry {
+  /** A block device's `major:minor`; undefined of a file. */
+  numbers: string | undefined;
   size: number;
   blockSize: number;
-  isDevice: boolean;
   discards: boolean;
 }
 
@@ -52,19 +53,21 @@ export class FileDevice implements BlockDevice {
     this.discards = geometry.discards;
   }
 
-  /** @throws TableError `Device lookup failed` with the system's reason */
-  static async open(path: string, argument: number, options: FileDeviceOptions): Promise<FileDevice> {
+  /** A block device may be named by its numbers, too. @throws TableError `Device lookup failed` with the system's reason */
+  static async open(spec: string, argument: number, options: FileDeviceOptions): Promise<FileDevice> {
     const { readOnly, direct } = options;
     const refuse = (hint: string, code: string, cause?: unknown) =>
-      new TableError('Device lookup failed', { argument, value: path, code, hint }, { cause });
+      new TableError('Device lookup failed', { argument, value: spec, code, hint }, { cause });
     const refuseCause = (error: NodeJS.ErrnoException) => {
       const why = direct && error.code === 'EINVAL' ? 'its file system has no direct I/O; ' : '';
       return refuse(why + error.message, error.code ?? 'EIO', error);
     };
     const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | (direct ? constants.O_DIRECT : 0);
-    const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
+    const fail = (error: NodeJS.ErrnoException) => {
       throw refuseCause(error);
-    });
+    };
+    const path = /^\d+:\d+$/.test(spec) ? await nodeOf(spec).catch(fail) : spec;
+    const handle = await open(path, flags).catch(fail);
     try {
       const stat = await handle.stat();
       if (!stat.isFile() && !stat.isBlockDevice()) throw refuse('it is no regular file and no block device', 'ENOTBLK');
@@ -128,7 +131,7 @@ export class FileDevice implements BlockDevice {
   }
 
   #discard(bio: Bio): void {
-    const { isDevice } = this.geometry;
+    const isDevice = this.geometry.numbers !== undefined;
     const [offset, length] = [bio.sector * sectorSize, bio.sectors * sectorSize];
     binding().file_discard(this.handle.fd, isDevice, offset, length, (result) => {
       if (result === 0) return bio.end();
@@ -153,8 +156,9 @@ export class FileDevice implements BlockDevice {
     );
   }
 
+  /** As the kernel prints it: a block device by its numbers. */
   describe(): string {
-    return this.path;
+    return this.geometry.numbers ?? this.path;
   }
 
   close(): Promise<void> {
@@ -166,24 +170,29 @@ export class FileDevice implements BlockDevice {
 async function geometryOf(fd: number, stat: Stats, direct: boolean): Promise<Geometry> {
   if (stat.isFile()) {
     const blockSize = direct ? await directBlockSize(fd) : sectorSize;
-    return { size: stat.size, blockSize, isDevice: false, discards: true };
+    return { numbers: undefined, size: stat.size, blockSize, discards: true };
   }
   const blockSize = binding().device_block_size(fd);
   if (blockSize < 0) throw Object.assign(new Error('ioctl(BLKSSZGET) failed'), { code: errnoName(-blockSize).code });
-  const folder = await realpath(`/sys/dev/block/${numberOf(stat.rdev)}`);
+  const numbers = formatNumbers(BigInt(stat.rdev));
+  const folder = await realpath(`/sys/dev/block/${numbers}`);
   // fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes.
   const size = Number(await readFile(join(folder, 'size'), 'utf8')) * sectorSize;
   // A partition has its disk's queue.
   const most = await readFile(join(folder, 'queue/discard_max_bytes'), 'utf8').catch(() =>
     readFile(join(folder, '../queue/discard_max_bytes'), 'utf8'),
   );
-  return { size, blockSize, isDevice: true, discards: Number(most) > 0 };
+  return { numbers, size, blockSize, discards: Number(most) > 0 };
 }
 
-/** `major:minor` of a device's number (gnu_dev_major and gnu_dev_minor of glibc). */
-function numberOf(device: number): string {
-  const high = Math.floor(device / 2 ** 32);
-  const low = device % 2 ** 32;
-  const major = ((low >>> 8) & 0xfff) + (high & ~0xfff);
-  return `${major}:${(low & 0xff) + ((low >>> 12) & 0xfff00)}`;
+/** The node in /dev of a block device's `major:minor`. */
+async function nodeOf(numbers: string): Promise<string> {
+  return `/dev/${basename(await realpath(`/sys/dev/block/${numbers}`))}`;
+}
+
+/** `major:minor` of a device, as glibc's <sys/sysmacros.h> packs them. */
+export function formatNumbers(rdev: bigint): string {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
 }

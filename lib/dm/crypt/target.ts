@@ -112,7 +112,8 @@ class Crypt implements Target {
         error instanceof SectorError
           ? error.sectors.map((first) => ({ first: first - sector, count }))
           : [{ first: 0, count: src.length / 512 }];
-      return { failure: { code: 'EIO', failed }, asynchronous: false };
+      const cause = error instanceof SectorError ? error.cause : error;
+      return { failure: { code: 'EIO', failed, cause }, asynchronous: false };
     }
   }
 
@@ -145,7 +146,7 @@ class Crypt implements Target {
     try {
       const key = parseKey(text);
       if (key.size !== size) throw new DeviceError('EINVAL', `key: expected ${size} bytes, got ${key.size}`);
-      const fresh = openConvert({ ...this.#fields, key });
+      const fresh = withKey(key, (material) => openConvert(this.#fields, material));
       this.#convert.close();
       this.#convert = fresh;
       this.#keyText = textOf(key);
@@ -184,16 +185,25 @@ function textOf(key: KeySource): string {
   return `:${key.size}:${key.type}:${key.description}`;
 }
 
-function openConvert({ cipher, key, ivOffset, features, crypto, reserve }: CryptFields): CryptConvert {
-  const { sectorSize, ivLargeSectors } = features;
+/** Lends the bytes of a key, and wipes them. @throws CryptError */
+function withKey<T>(key: KeySource, use: (material: ReturnType<typeof readKey>) => T): T {
   const material = readKey(key);
   try {
-    // Each conversion is told its engine, one of kcryptd's.
-    const engines = { ...crypto, engine: 'sync' as const };
-    return new CryptConvert({ cipher, key: material, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
+    return use(material);
   } finally {
     wipeKey(material);
   }
+}
+
+/** @throws CryptError */
+function openConvert(
+  { cipher, ivOffset, features, crypto, reserve }: Omit<CryptFields, 'key'>,
+  key: ReturnType<typeof readKey>,
+): CryptConvert {
+  const { sectorSize, ivLargeSectors } = features;
+  // Each conversion is told its engine, one of kcryptd's.
+  const engines = { ...crypto, engine: 'sync' as const };
+  return new CryptConvert({ cipher, key, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
 }
 
 /** Opens it with an offset of 0 first: the kernel complains of the cipher and the key before it looks at the offset. */
@@ -209,12 +219,15 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   try {
     await inTable(() => parseCipher(cipher)); // is complained of before the key
     const key = await inTable(() => parseKey(keyText));
-    convert = await inTable(() => openConvert({ ...fields, key }));
     const ivOffset = /^\d{1,20}$/.test(offsetText) ? BigInt(offsetText) : -1n;
-    if (ivOffset < 0n || ivOffset >= 1n << 64n || ivOffset % BigInt(features.sectorSize / 512))
-      throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
-    convert.close();
-    convert = await inTable(() => openConvert({ ...fields, key, ivOffset }));
+    convert = await inTable(() =>
+      withKey(key, (material) => {
+        openConvert(fields, material).close();
+        if (ivOffset < 0n || ivOffset >= 1n << 64n || ivOffset % BigInt(features.sectorSize / 512))
+          throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
+        return openConvert({ ...fields, ivOffset }, material);
+      }),
+    );
     await context.openDevice(spec, 3);
     const sector = parseNumber(start);
     if (sector === undefined) throw new TableError('Invalid device sector', { argument: 4, value: start });

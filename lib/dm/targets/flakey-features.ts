@@ -1,4 +1,4 @@
-import { Arguments } from '../arguments.js';
+import type { Arguments } from '../arguments.js';
 
 /** `corrupt_bio_byte <Nth byte> <r|w> <value> <flags>`: which byte of a bio becomes what, in bios that have these flags. */
 export interface CorruptByte {
@@ -22,6 +22,7 @@ export interface FlakeyFeatures {
 
 export const probabilityBase = 1_000_000_000;
 const maxUnsigned = 0xffff_ffff;
+const wrongCount = 'Invalid number of feature args';
 
 /**
  * `[<#feature args> [<feature args>]]` (drivers/md/dm-flakey.c:parse_features). Without features everything fails.
@@ -36,55 +37,62 @@ export function parseFeatures(args: Arguments): FlakeyFeatures {
     randomReadCorrupt: 0,
     randomWriteCorrupt: 0,
   };
-  const group = args.left ? args.group('Invalid number of feature args', 11) : new Arguments([]);
-  if (group.left === 0) return { ...features, errorReads: true, errorWrites: true };
-  while (group.left) takeFeature(group, features);
+  let left = args.left ? args.number(wrongCount, 0, 11) : 0;
+  if (left > args.left) throw args.error(wrongCount, `${args.left} follow`);
+  if (left === 0) return { ...features, errorReads: true, errorWrites: true };
+  // As in the kernel a feature's parameters may go past the end of the group, and then the features do, to the end of the line.
+  while (left !== 0) left -= takeFeature(args, left - 1, features);
   const corruptsWrites = features.corruptByte?.op === 'write';
   for (const [name, on] of [
     ['drop_writes', features.dropWrites],
     ['error_writes', features.errorWrites],
   ] as const) {
-    if (on && corruptsWrites)
-      throw group.error(`${name} is incompatible with corrupt_bio_byte with the WRITE flag set`);
+    if (on && corruptsWrites) throw args.error(`${name} is incompatible with corrupt_bio_byte with the WRITE flag set`);
   }
   return features;
 }
 
-function takeFeature(group: Arguments, features: FlakeyFeatures): void {
-  const name = group.take('Invalid number of feature args').toLowerCase();
+/** Takes a feature with its parameters, of which the group has room for `room`, and answers how many arguments that were. */
+function takeFeature(args: Arguments, room: number, features: FlakeyFeatures): number {
+  const name = args.take('Insufficient feature arguments').toLowerCase();
   if (name === 'error_reads') {
-    if (features.errorReads) throw group.error('Feature error_reads duplicated');
+    if (features.errorReads) throw args.error('Feature error_reads duplicated');
     features.errorReads = true;
-  } else if (name === 'drop_writes') {
-    if (features.dropWrites) throw group.error('Feature drop_writes duplicated');
-    if (features.errorWrites) throw group.error('Feature drop_writes conflicts with feature error_writes');
+    return 1;
+  }
+  if (name === 'drop_writes') {
+    if (features.dropWrites) throw args.error('Feature drop_writes duplicated');
+    if (features.errorWrites) throw args.error('Feature drop_writes conflicts with feature error_writes');
     features.dropWrites = true;
-  } else if (name === 'error_writes') {
-    if (features.errorWrites) throw group.error('Feature error_writes duplicated');
-    if (features.dropWrites) throw group.error('Feature error_writes conflicts with feature drop_writes');
+    return 1;
+  }
+  if (name === 'error_writes') {
+    if (features.errorWrites) throw args.error('Feature error_writes duplicated');
+    if (features.dropWrites) throw args.error('Feature error_writes conflicts with feature drop_writes');
     features.errorWrites = true;
-  } else if (name === 'corrupt_bio_byte') {
-    features.corruptByte = takeCorruptByte(group);
-  } else if (name === 'random_read_corrupt') {
-    features.randomReadCorrupt = takeProbability(group, name);
-  } else if (name === 'random_write_corrupt') {
-    features.randomWriteCorrupt = takeProbability(group, name);
-  } else throw group.error('Unrecognised flakey feature requested', 'see `dmalg dm --help` for those there are');
+    return 1;
+  }
+  if (name === 'corrupt_bio_byte') {
+    if (room === 0) throw args.error('Feature corrupt_bio_byte requires parameters');
+    features.corruptByte = takeCorruptByte(args);
+    return 5;
+  }
+  if (name === 'random_read_corrupt' || name === 'random_write_corrupt') {
+    if (room === 0) throw args.error(`Feature ${name} requires a parameter`);
+    const probability = args.number('Invalid random corrupt argument', 0, probabilityBase);
+    features[name === 'random_read_corrupt' ? 'randomReadCorrupt' : 'randomWriteCorrupt'] = probability;
+    return 2;
+  }
+  throw args.error('Unrecognised flakey feature requested', 'see `dmalg dm --help` for those there are');
 }
 
-function takeCorruptByte(group: Arguments): CorruptByte {
-  if (group.left === 0) throw group.error('Feature corrupt_bio_byte requires parameters');
-  const nth = group.number('Invalid corrupt bio byte', 1, maxUnsigned);
-  const direction = group.take('Invalid corrupt bio direction (r or w)').toLowerCase();
-  if (direction !== 'r' && direction !== 'w') throw group.error('Invalid corrupt bio direction (r or w)');
-  const value = group.number('Invalid corrupt value to write into bio byte (0-255)', 0, 255);
-  const flags = group.number('Invalid corrupt bio flags mask', 0, maxUnsigned);
+function takeCorruptByte(args: Arguments): CorruptByte {
+  const nth = args.number('Invalid corrupt bio byte', 1, maxUnsigned);
+  const direction = args.take('Invalid corrupt bio direction (r or w)').toLowerCase();
+  if (direction !== 'r' && direction !== 'w') throw args.error('Invalid corrupt bio direction (r or w)');
+  const value = args.number('Invalid corrupt value to write into bio byte (0-255)', 0, 255);
+  const flags = args.number('Invalid corrupt bio flags mask', 0, maxUnsigned);
   return { nth, op: direction === 'r' ? 'read' : 'write', value, flags };
-}
-
-function takeProbability(group: Arguments, name: string): number {
-  if (group.left === 0) throw group.error(`Feature ${name} requires a parameter`);
-  return group.number('Invalid random corrupt argument', 0, probabilityBase);
 }
 
 /** The group as `dmsetup table` shows it (flakey_status). */
