@@ -58,7 +58,6 @@ export const cases: Case[] = [
   { cipher: 'aes-cbc-elephant', key: 64, options: large, offset: 16n },
   { cipher: 'aes-cbc-elephant', key: 64, options: '1 sector_size:2048', offset: wrap32 },
   { cipher: 'aes-ctr-essiv:sha256', key: 32, offset: wrap32 },
-  { cipher: 'xchacha12,aes-adiantum-plain64', key: 32, options: large, kernelOnly: true },
   { cipher: 'camellia-cbc-plain64', key: 32 },
   { cipher: 'camellia-ecb', key: 24 },
   { cipher: 'camellia-ctr-plain64', key: 16, offset: wrap64 },

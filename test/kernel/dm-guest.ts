@@ -139,6 +139,7 @@ export async function ourRefusal(table: string): Promise<string> {
     return 'accepted';
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
-    return error.reason;
+    // The kernel names a device without its folder.
+    return error.reason.replace(/^\/dev\//, '');
   }
 }

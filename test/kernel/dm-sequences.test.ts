@@ -61,7 +61,7 @@ const volumes: Volume[] = [
     provider: 'library',
   },
   {
-    table: '0 304 zero\n304 720 crypt aes-xts-plain64 KEY32 0 DEV AT300 1 sector_size:4096',
+    table: '0 304 zero\n304 720 crypt aes-xts-plain64 KEY32 0 DEV AT304 1 sector_size:4096',
     unit: 1,
     zeroes: 304 * 512,
   },
@@ -108,7 +108,7 @@ async function runOurs({ op, offset, length, data }: Step, device: Device): Prom
 }
 
 describe(`dm: random operations on the kernel's devices and ours (seed ${seed})`, function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let folder = '';
   let images = { kernel: '', ours: '' };
   let guest: DmGuest;

@@ -5,11 +5,11 @@ import { openTable } from '../../lib/dm/open-table.js';
 import { bytes, DmGuest, ourRefusal, readAt, writeAt } from './dm-guest.js';
 import { accepted, acceptedLater, refused, refusedLater } from './dm-lines.js';
 
-/** Whether the kernel has what flakey learned after 6.1. */
+/** Whether the kernel's flakey is the one that ours is: 6.1's is an older one. */
 const isLater = !release().startsWith('6.1.');
 
 describe("dm: the kernel's targets", function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let folder = '';
   let loop = '';
   let guest: DmGuest;
@@ -51,7 +51,7 @@ describe("dm: the kernel's targets", function () {
 
 // Document 2's three devices on a RAM disk: two flags less the queues, and the bytes are all the same.
 describe("dm: document 2's devices on /dev/ram0", function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   /** Bytes for each of the three: far apart, since what the RAM disk's own cache has read ahead stays as it was. */
   const stretch = 1 << 20;
   const names = ['eram0', 'eram0-inline-write', 'eram0-inline-read'];
