@@ -31,12 +31,13 @@ export function takeArea(args: Arguments): { spec: string; argument: number; sta
 }
 
 /**
- * Opens the device below a target, which has to be long enough (drivers/md/dm-table.c:device_area_is_invalid).
- * @throws TableError
+ * Opens the device below a target, which has to be long enough, and to begin and end where the blocks of both do (drivers/md/dm-table.c:
+ * device_area_is_invalid). `blockSize`: the target's own, in bytes. @throws TableError
  */
 export async function openArea(
   context: TargetContext,
   { spec, argument, start }: ReturnType<typeof takeArea>,
+  blockSize: number = sectorSize,
 ): Promise<Area> {
   const device = await context.openDevice(spec, argument);
   if (start + context.length > device.sectors)
@@ -44,12 +45,11 @@ export async function openArea(
       `${spec} too small for target: start=${start}, len=${context.length}, dev_size=${device.sectors}`,
       { argument, code: 'ENXIO' },
     );
-  const blockSectors = device.blockSize / sectorSize;
-  if (start % blockSectors !== 0 || context.length % blockSectors !== 0)
-    throw new TableError('not aligned to h/w logical block size', {
-      argument,
-      value: spec,
-      hint: `start=${start}, len=${context.length}, logical block size ${device.blockSize}`,
-    });
+  const block = Math.max(blockSize, device.blockSize);
+  for (const [name, sectors] of Object.entries({ start, len: context.length }))
+    if ((sectors * sectorSize) % block !== 0)
+      throw new TableError(`${name}=${sectors} not aligned to h/w logical block size ${block} of ${spec}`, {
+        argument,
+      });
   return new Area(device, start);
 }

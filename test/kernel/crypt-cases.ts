@@ -87,6 +87,7 @@ export const refused: string[] = [
   'aes-xts-plain64',
   'xts(aes)-plain64 KEY 0 DEV 0',
   'aes:3-cbc-plain64 KEY 0 DEV 0',
+  'aes-xts-plain64 KEY 0 DEV 9 1 sector_size:4096',
   'aes-cbc KEY 0 DEV 0',
   'aes-cbc-essiv KEY 0 DEV 0',
   'aes-cbc-nothing KEY 0 DEV 0',

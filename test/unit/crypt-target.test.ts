@@ -111,6 +111,7 @@ describe('dm-crypt: target', () => {
     [line('1 nothing'), 'Invalid feature arguments @6'],
     [line('1 sector_size:513'), 'Invalid feature value for sector_size @6'],
     [line('1 sector_size:4096', 119), 'Device size is not multiple of sector_size feature @6'],
+    [`${edit(4, '1')} 1 sector_size:4096`, `start=1 not aligned to h/w logical block size 4096 of ${device} @3`],
     [line('1 integrity:0:aead'), 'Invalid integrity arguments @6'],
     [line('1 integrity:16:other'), 'Unknown integrity profile @6'],
     [line('1 integrity:16:none'), 'Integrity profile not supported. @3'],

@@ -237,7 +237,7 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
         value: spec,
         hint: 'no device here has one',
       });
-    const area = await openArea(context, { spec, argument: 3, start: sector });
+    const area = await openArea(context, { spec, argument: 3, start: sector }, features.sectorSize);
     const { engine } = context.crypto;
     const {
       spec: { cipherName },
