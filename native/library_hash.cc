@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "library_op.h"
+#include "sha256_units.h"
 
 namespace {
 
@@ -45,18 +46,19 @@ class MessageOp : public LibraryOp {
 
 class DigestOp : public MessageOp {
  public:
-  DigestOp(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, DigestContext context)
-      : MessageOp(std::move(tfm)), digest_(digest), context_(std::move(context)) {}
+  DigestOp(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, DigestContext context, bool interleaved)
+      : MessageOp(std::move(tfm)), digest_(digest), context_(std::move(context)), interleaved_(interleaved) {}
   long clone(std::shared_ptr<Op>* copy) override {
     DigestContext context(EVP_MD_CTX_new());
     if (!context || (open_ && EVP_MD_CTX_copy_ex(context.get(), context_.get()) != 1)) return -ENOMEM;
-    auto op = std::make_shared<DigestOp>(tfm_, digest_, std::move(context));
+    auto op = std::make_shared<DigestOp>(tfm_, digest_, std::move(context), interleaved_);
     op->open_ = open_;
     *copy = std::move(op);
     return 0;
   }
   // A salt in front is hashed once: each unit goes on from a copy of that state.
   void run_units(const Units& units, int32_t* results) override {
+    if (interleaved_ && sha256_units_take(units)) return sha256_units(units, results);
     const Unit& first = units.first;
     if (first.salt_last || first.salt_size == 0) return Op::run_units(units, results);
     open_ = false;
@@ -86,6 +88,7 @@ class DigestOp : public MessageOp {
 
   const EVP_MD* digest_;
   DigestContext context_;
+  bool interleaved_;
 };
 
 class MacOp : public MessageOp {
@@ -113,9 +116,9 @@ class MacOp : public MessageOp {
 
 }  // namespace
 
-std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest) {
+std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, bool interleaved) {
   DigestContext context(EVP_MD_CTX_new());
-  return context ? std::make_shared<DigestOp>(std::move(tfm), digest, std::move(context)) : nullptr;
+  return context ? std::make_shared<DigestOp>(std::move(tfm), digest, std::move(context), interleaved) : nullptr;
 }
 
 std::shared_ptr<Op> make_mac_op(std::shared_ptr<Tfm> tfm, MacContext context) {
