@@ -11,6 +11,7 @@ want qemu-system-x86_64 qemu-system-x86
 want depmod kmod
 want xz xz-utils
 want dmsetup dmsetup
+want veritysetup cryptsetup-bin
 want setpriv util-linux
 want clang-format clang-format
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"

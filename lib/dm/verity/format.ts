@@ -14,7 +14,7 @@ import {
   type VerityParameters,
   verityDefaults,
 } from './parameters.js';
-import { checkArea, formatSuperblock, parseUuid } from './superblock.js';
+import { checkArea, formatSuperblock, parseUuid, superblockSize } from './superblock.js';
 import { type OnBlocks, TreeWriter } from './tree-writer.js';
 
 /** Of how many bytes of data so many are done. */
@@ -76,11 +76,16 @@ export async function formatVerity(
         checkSomeData(dataBlocks);
         const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
         const rootHash = await writeTree(tree, dataFile, hashFile, options);
-        if (uuid) await hashFile.write(formatSuperblock({ ...parameters, uuid }), hashOffset);
-        checkAborted(signal);
-        await hashFile.commit();
         const { start, layout } = tree;
         const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
+        if (uuid) {
+          // A new file of a superblock alone is a hash block long, too.
+          const bytes = Buffer.alloc(hashFile.isNew && layout.hashBlocks === 0 ? hashEnd - hashOffset : superblockSize);
+          formatSuperblock({ ...parameters, uuid }).copy(bytes);
+          await hashFile.write(bytes, hashOffset);
+        }
+        checkAborted(signal);
+        await hashFile.commit();
         return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd };
       } finally {
         tree.hasher.close();
