@@ -51,7 +51,10 @@ export function verityRunOptions(invocation: Invocation): { provider: ProviderNa
 }
 
 function givenNumber(invocation: Invocation, name: string): number | undefined {
-  if (invocation.values[name] === undefined) return undefined;
+  const text = stringOption(invocation, name);
+  if (text === undefined) return undefined;
+  if (name === 'data-blocks' && /^\d+$/.test(text) && Number(text) > Number.MAX_SAFE_INTEGER)
+    throw new VerityError('Device offset overflow.');
   return integerOption(invocation, name, 0, name === 'jobs' ? 1 : 0, name === 'jobs' ? 256 : Number.MAX_SAFE_INTEGER);
 }
 

@@ -1,4 +1,5 @@
 import { AlgError } from '../../alg/error.js';
+import { libraryAlgorithm } from '../../alg/library.js';
 import { Tfm, type TfmOptions } from '../../alg/tfm.js';
 import { VerityError } from './error.js';
 import type { HashType } from './superblock.js';
@@ -28,7 +29,7 @@ export class BlockHasher {
     try {
       this.#tfm = new Tfm('hash', name, { ...(provider && { provider }), ...(engine && { engine }) });
     } catch (cause) {
-      if (!(cause instanceof AlgError) || cause.code !== 'ENOENT') throw cause;
+      if (!isUnknown(name, provider, cause)) throw cause;
       throw new VerityError(`Hash algorithm ${hash} not supported.`, 'EINVAL', undefined, { cause });
     }
     this.#salt = Uint8Array.from(salt);
@@ -61,4 +62,10 @@ export class BlockHasher {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Nobody here has it: the kernel says so, or there is no AF_ALG to ask and libcrypto does not know it either. */
+function isUnknown(name: string, provider: BlockHasherOptions['provider'], error: unknown): boolean {
+  if (!(error instanceof AlgError)) return false;
+  return error.code === 'ENOENT' || (provider !== 'kernel' && !libraryAlgorithm('hash', name));
 }
