@@ -86,7 +86,7 @@ function argsOf({ options = {} }: Row, salt: Buffer): string[] {
 }
 
 describe('verity beside veritysetup', function () {
-  this.timeout(120_000);
+  this.timeout(600_000); // gigabytes, on the slowest of machines
 
   for (const [index, row] of rows.entries())
     it(
