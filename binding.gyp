@@ -17,6 +17,8 @@
         "native/library_cipher.cc",
         "native/library_hash.cc",
         "native/library_tfm.cc",
+        "native/sha256_ni.cc",
+        "native/sha256_units.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS",

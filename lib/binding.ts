@@ -26,9 +26,10 @@ export const libraryKind = {
   ccm: 5,
   chacha20poly1305: 6,
   random: 7,
+  interleaved: 8,
 } as const;
-/** Flags of a unit: the direction, and what of it is in the op already (its data, or its IV too). */
-export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4 } as const;
+/** Flags of a unit: the direction, what of it is in the op already (its data, or its IV too), and where its salt goes. */
+export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4, saltLast: 8 } as const;
 
 /** A batch as native code takes it. */
 export type BatchArguments = [
@@ -40,6 +41,7 @@ export type BatchArguments = [
   srcStride: number,
   dstStride: number,
   status: Int32Array,
+  salt: Uint8Array | null,
 ];
 
 /**

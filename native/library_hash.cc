@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "library_op.h"
+#include "sha256_units.h"
 
 namespace {
 
@@ -11,7 +12,9 @@ class MessageOp : public LibraryOp {
   using LibraryOp::LibraryOp;
   long run(const Unit& unit) override {
     open_ = false;
-    long error = update(unit.src, unit.src_size);
+    long error = unit.salt_last ? 0 : update(unit.salt, unit.salt_size);
+    if (!error) error = update(unit.src, unit.src_size);
+    if (!error && unit.salt_last) error = update(unit.salt, unit.salt_size);
     return error ? error : final(unit.dst, unit.dst_size);
   }
   long update(const uint8_t* src, size_t size) override {
@@ -43,15 +46,34 @@ class MessageOp : public LibraryOp {
 
 class DigestOp : public MessageOp {
  public:
-  DigestOp(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, DigestContext context)
-      : MessageOp(std::move(tfm)), digest_(digest), context_(std::move(context)) {}
+  DigestOp(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, DigestContext context, bool interleaved)
+      : MessageOp(std::move(tfm)), digest_(digest), context_(std::move(context)), interleaved_(interleaved) {}
   long clone(std::shared_ptr<Op>* copy) override {
     DigestContext context(EVP_MD_CTX_new());
     if (!context || (open_ && EVP_MD_CTX_copy_ex(context.get(), context_.get()) != 1)) return -ENOMEM;
-    auto op = std::make_shared<DigestOp>(tfm_, digest_, std::move(context));
+    auto op = std::make_shared<DigestOp>(tfm_, digest_, std::move(context), interleaved_);
     op->open_ = open_;
     *copy = std::move(op);
     return 0;
+  }
+  // A salt in front is hashed once: each unit goes on from a copy of that state.
+  void run_units(const Units& units, int32_t* results) override {
+    if (interleaved_ && sha256_units_take(units)) return sha256_units(units, results);
+    const Unit& first = units.first;
+    if (first.salt_last || first.salt_size == 0) return Op::run_units(units, results);
+    open_ = false;
+    DigestContext salted(EVP_MD_CTX_new());
+    long error = update(first.salt, first.salt_size);
+    if (!error && (!salted || EVP_MD_CTX_copy_ex(salted.get(), context_.get()) != 1)) error = -ENOMEM;
+    for (size_t i = 0; i < units.count; i++) {
+      Unit unit = units.unit(i);
+      long result = error;
+      if (!result && i > 0) result = EVP_MD_CTX_copy_ex(context_.get(), salted.get()) == 1 ? 0 : -ENOMEM;
+      open_ = true;
+      if (!result) result = update(unit.src, unit.src_size);
+      results[i] = static_cast<int32_t>(result ? result : final(unit.dst, unit.dst_size));
+    }
+    open_ = false;
   }
 
  private:
@@ -66,6 +88,7 @@ class DigestOp : public MessageOp {
 
   const EVP_MD* digest_;
   DigestContext context_;
+  bool interleaved_;
 };
 
 class MacOp : public MessageOp {
@@ -93,9 +116,9 @@ class MacOp : public MessageOp {
 
 }  // namespace
 
-std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest) {
+std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, bool interleaved) {
   DigestContext context(EVP_MD_CTX_new());
-  return context ? std::make_shared<DigestOp>(std::move(tfm), digest, std::move(context)) : nullptr;
+  return context ? std::make_shared<DigestOp>(std::move(tfm), digest, std::move(context), interleaved) : nullptr;
 }
 
 std::shared_ptr<Op> make_mac_op(std::shared_ptr<Tfm> tfm, MacContext context) {

@@ -27,7 +27,8 @@ class LibraryOp : public Op {
 };
 
 // Each makes an op, or returns null when there is no memory for one.
-std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest);
+// `interleaved`: it is SHA-256, and batches go through sha256_units.
+std::shared_ptr<Op> make_digest_op(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, bool interleaved);
 // The context has its key.
 std::shared_ptr<Op> make_mac_op(std::shared_ptr<Tfm> tfm, MacContext context);
 // The contexts have their keys.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "library_op.h"
+#include "sha256_ni.h"
 
 namespace {
 
@@ -30,6 +31,9 @@ long LibraryTfm::open(LibraryKind kind, const std::string& evp, std::shared_ptr<
   made->name_ = evp;
   const char* name = evp.c_str();
   switch (kind) {
+    case LibraryKind::interleaved:
+      if (evp != "SHA256" || !sha256_ni_supported()) return -EOPNOTSUPP;
+      [[fallthrough]];
     case LibraryKind::digest:
       made->digest_ = EVP_MD_fetch(nullptr, name, nullptr);
       if (!made->digest_) return -ENOENT;
@@ -103,7 +107,8 @@ long LibraryTfm::keyed_cipher(CipherContext* context, int encrypt) const {
 }
 
 long LibraryTfm::open_op(std::shared_ptr<Op>* op) {
-  if (!keyed_ && kind_ != LibraryKind::digest && kind_ != LibraryKind::random) return -ENOKEY;
+  bool interleaved = kind_ == LibraryKind::interleaved;
+  if (!keyed_ && kind_ != LibraryKind::digest && !interleaved && kind_ != LibraryKind::random) return -ENOKEY;
   auto self = shared_from_this();
   long error = 0;
   switch (kind_) {
@@ -111,7 +116,8 @@ long LibraryTfm::open_op(std::shared_ptr<Op>* op) {
       *op = std::make_shared<RandomOp>(self);
       break;
     case LibraryKind::digest:
-      *op = make_digest_op(self, digest_);
+    case LibraryKind::interleaved:
+      *op = make_digest_op(self, digest_, interleaved);
       break;
     case LibraryKind::hmac:
     case LibraryKind::cmac: {

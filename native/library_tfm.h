@@ -23,7 +23,8 @@ enum class LibraryKind : uint32_t {
   gcm = 4,
   ccm = 5,
   chacha20poly1305 = 6,
-  random = 7
+  random = 7,
+  interleaved = 8  // a digest, of which two units are hashed at once: SHA-256, where the CPU can
 };
 
 // libcrypto, the one that Node itself carries. Same requests, same bytes, same layouts as AF_ALG.

@@ -1,0 +1,152 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { breakByte, fill, inVerityFolder, veritysetup } from '../support/veritysetup.js';
+import { dmalg } from './run.js';
+
+const uuid = '11111111-2222-3333-4444-555555555555';
+const common = ['--uuid', uuid, '--salt', '00ff'];
+
+/** Runs `dmalg verity`. */
+function verity(folder: string, args: string[]) {
+  const { status, stdout, stderr } = dmalg(folder, ['verity', ...args]);
+  return { status, stdout: stdout.toString(), stderr };
+}
+
+function images(folder: string): void {
+  writeFileSync(join(folder, 'data'), fill(300 * 4096, 1));
+  writeFileSync(join(folder, 'tiny'), fill(100, 2));
+  writeFileSync(join(folder, 'less'), fill(4095, 2));
+}
+
+describe('dmalg verity', function () {
+  this.timeout(240_000);
+
+  // What both refuse, in one run each: the same words, status and nothing on stdout.
+  const refused: string[][] = [
+    ['format', 'data', 'hash', '--data-block-size', '1000'],
+    ['format', 'data', 'hash', '--hash-block-size', '1048576'],
+    ['format', 'data', 'hash', '--format', '2', '--hash-offset', '100'],
+    ['format', 'data', 'hash', '--hash-offset', '100', '--hash', 'foo'],
+    ['format', 'data', 'hash', '--hash', 'foo'],
+    ['format', 'data', 'hash', '--salt', 'xyz'],
+    ['format', 'data', 'hash', '--data-blocks', '301'],
+    ['format', 'data', 'hash', '--data-blocks', '18014398509481984'],
+    ['format', 'data', 'hash', '--uuid', 'zzz'],
+    ['format', 'data', 'nofolder/hash'],
+    ['format', 'data', 'data'],
+    ['format', 'data', 'data', '--data-blocks', '100', '--hash-offset', '409088'],
+    ['format', 'nofile', 'hash'],
+    ['format', '.', 'hash'],
+    ['format', 'data', '/dev/null'],
+    ['format', 'tiny', 'hash'],
+    ['format', 'less', 'hash'],
+    ['verify', 'data', 'good'],
+    ['verify', 'data', 'good', 'zz'],
+    ['verify', 'data', 'good', '00'],
+    ['verify', 'data', 'data', '00'],
+    ['verify', 'nofile', 'good', 'ROOT'],
+    ['verify', 'data', 'nofile', 'ROOT'],
+    ['verify', 'less', 'good', 'ROOT'],
+    ['verify', 'data', 'good', 'ROOT', '--hash-offset', '7'],
+    ['dump', 'data'],
+    ['dump', 'tiny'],
+    ['dump', 'nofile'],
+    ['dump', 'good', '--hash-offset', '512'],
+  ];
+  it(
+    'refuses what veritysetup refuses, in its words and with its status',
+    inVerityFolder(async (folder) => {
+      images(folder);
+      veritysetup(folder, ['format', 'data', 'good', ...common, '--root-hash-file', 'root']);
+      const root = readFileSync(join(folder, 'root'), 'latin1');
+      for (const row of refused) {
+        const args = row.map((word) => (word === 'ROOT' ? root : word));
+        const theirs = veritysetup(folder, args);
+        const ours = verity(folder, args);
+        // Behind its lines there may be one that says why.
+        const stderr = ours.stderr.replace(/^dmalg: .*\n/m, '');
+        expect({ ...ours, stderr }, args.join(' ')).to.deep.equal(theirs);
+      }
+      expect(existsSync(join(folder, '.hash'))).to.equal(false);
+      expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).to.deep.equal([]);
+    }),
+  );
+
+  it(
+    'format, verify and dump print what veritysetup prints; its own options have its letters',
+    inVerityFolder(async (folder) => {
+      images(folder);
+      const args = [
+        'format',
+        'data',
+        'hash',
+        '-h',
+        'sha1',
+        '-s',
+        '00ff',
+        '--uuid',
+        uuid,
+        '-v',
+        '--root-hash-file',
+        'root',
+      ];
+      const theirs = veritysetup(folder, args);
+      const tree = readFileSync(join(folder, 'hash'));
+      const theirRoot = readFileSync(join(folder, 'root'), 'latin1');
+      expect(verity(folder, args)).to.deep.equal(theirs);
+      expect(readFileSync(join(folder, 'hash')).equals(tree)).to.equal(true);
+      expect(readFileSync(join(folder, 'root'), 'latin1')).to.equal(theirRoot);
+      expect(verity(folder, ['dump', 'hash'])).to.deep.equal(veritysetup(folder, ['dump', 'hash']));
+      const verify = ['verify', 'data', 'hash', '--root-hash-file', 'root', '-v'];
+      expect(verity(folder, verify)).to.deep.equal(veritysetup(folder, verify));
+    }),
+  );
+
+  it(
+    'verify lists every bad block, says veritysetup’s lines, and ends with 2',
+    inVerityFolder(async (folder) => {
+      images(folder);
+      verity(folder, ['format', 'data', 'hash', ...common, '--root-hash-file', 'root']);
+      const root = readFileSync(join(folder, 'root'), 'latin1');
+      breakByte(join(folder, 'data'), 4096 * 77 + 5);
+      breakByte(join(folder, 'data'), 4096 * 299);
+      const theirs = veritysetup(folder, ['verify', 'data', 'hash', root]);
+      const ours = verity(folder, ['verify', 'data', 'hash', root]);
+      expect(ours.stderr).to.equal(theirs.stderr);
+      expect([theirs.status, ours.status]).to.deep.equal([2, 2]);
+      expect(ours.stdout).to.equal(
+        'data: data block 77 at 315392: its digest differs\n' +
+          'data: data block 299 at 1224704: its digest differs\n' +
+          'bad: 2 data blocks, 0 hash blocks\n',
+      );
+      const few = verity(folder, ['verify', 'data', 'hash', root, '--max-errors', '1', '--json', '--jobs', '1']);
+      const found = JSON.parse(few.stdout);
+      expect(few.status).to.equal(2);
+      expect(found).to.include({ good: false, rootHash: true, badDataBlocks: 2, badHashBlocks: 0 });
+      expect(found.bad).to.deep.equal([
+        { area: 'data', level: -1, block: 77, position: 315392, path: 'data', reason: 'digest' },
+      ]);
+      const wrong = verity(folder, ['verify', 'data', 'hash', `00${root.slice(2)}`]);
+      expect(wrong).to.include({ status: 2, stderr: 'Verification of root hash failed.\n' });
+      const none = verity(folder, ['verify', 'data', 'hash', '--root-hash-file', 'nofile']);
+      expect(none.status).to.equal(1);
+      expect(none.stderr).to.contain('Cannot read root hash file nofile.');
+    }),
+  );
+
+  it(
+    'a tree larger than the data that it is verified with has something in its spare area',
+    inVerityFolder(async (folder) => {
+      images(folder);
+      const more = ['--no-superblock', '--salt', '00ff'];
+      verity(folder, ['format', 'data', 'hash', ...more, '--root-hash-file', 'root']);
+      const args = ['verify', 'data', 'hash', '--root-hash-file', 'root', ...more, '--data-blocks', '200'];
+      const theirs = veritysetup(folder, args);
+      const ours = verity(folder, args);
+      expect(theirs.stderr).to.contain('Spare area is not zeroed at position');
+      expect(ours.stderr).to.contain('Spare area is not zeroed at position');
+      expect([theirs.status, ours.status]).to.deep.equal([2, 2]);
+    }),
+  );
+});
