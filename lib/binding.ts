@@ -12,6 +12,12 @@ export interface OpHandle {
 export interface EngineHandle {
   readonly [kind]: 'engine';
 }
+export interface CodeHandle {
+  readonly [kind]: 'code';
+}
+export interface ParityHandle {
+  readonly [kind]: 'parity';
+}
 /** Called on the JavaScript thread with the number of triplets {id, bytes or -errno, 1 if asynchronous} in the ring. */
 export type Deliver = (count: number) => void;
 
@@ -40,6 +46,17 @@ export type BatchArguments = [
   srcStride: number,
   dstStride: number,
   status: Int32Array,
+];
+
+/** Words of a Reed-Solomon code to be corrected, as native code takes them: see native/reed_solomon.h. */
+export type WordArguments = [
+  code: CodeHandle,
+  message: Uint8Array,
+  parity: Uint8Array,
+  rows: number,
+  erased: Uint8Array,
+  status: Int16Array,
+  changed: Uint32Array,
 ];
 
 /**
@@ -79,6 +96,21 @@ export interface Binding {
   ): number;
   batch_run(...batch: BatchArguments): number;
   engine_submit_batch(engine: EngineHandle, id: number, ...batch: BatchArguments): number;
+  rs_open(roots: number): CodeHandle | number;
+  rs_decode(...words: WordArguments): number;
+  engine_submit_rs_decode(engine: EngineHandle, id: number, ...words: WordArguments): number;
+  parity_open(code: CodeHandle, codewords: number, columns: number): ParityHandle | number;
+  parity_reset(parity: ParityHandle, first: number): number;
+  parity_add(parity: ParityHandle, position: number, src: Uint8Array): number;
+  engine_submit_parity_add(
+    engine: EngineHandle,
+    id: number,
+    parity: ParityHandle,
+    position: number,
+    src: Uint8Array,
+  ): number;
+  parity_read(parity: ParityHandle, column: number, dst: Uint8Array): number;
+  parity_close(parity: ParityHandle): number;
 }
 
 let loaded: Binding | undefined;

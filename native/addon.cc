@@ -4,6 +4,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_tfm(env, exports);
   export_op(env, exports);
   export_engine(env, exports);
+  export_fec(env, exports);
   return exports;
 }
 

@@ -12,6 +12,7 @@ class Lanes : public Completions {
       : Completions(env, callback, ring), count_(count) {}
   // Starts the threads. Returns 0 or -errno.
   long open_lanes();
+  bool takes_any_op() const override { return true; }
 
  private:
   struct Slice {
