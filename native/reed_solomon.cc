@@ -33,6 +33,17 @@ uint8_t divide(uint8_t a, uint8_t b) { return a ? field.exp[field.log[a] + n - f
 // value * a^exponent
 uint8_t scale(uint8_t value, size_t exponent) { return value ? field.exp[field.log[value] + exponent % n] : 0; }
 
+constexpr size_t vector = 64;
+
+// Without these libisal uses gf_mul() for everything.
+bool has_vectors() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("sse4.1");
+#else
+  return true;
+#endif
+}
+
 bool all_zero(const uint8_t* bytes, size_t size) {
   return size == 0 || (bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0);
 }
@@ -58,10 +69,20 @@ ReedSolomon::ReedSolomon(size_t roots) : roots_(roots), tables_(32 * roots * mes
   ec_init_tables(static_cast<int>(k), static_cast<int>(roots), matrix.data(), tables_.data());
 }
 
+// libisal takes the whole vectors only: what is shorter it does with its own gf_mul(), which in this process may be
+// another one, as Node exports OpenSSL's function of that name.
 void ReedSolomon::accumulate(size_t row, const uint8_t* src, size_t size, uint8_t* const* parity) const {
-  ec_encode_data_update(static_cast<int>(size), static_cast<int>(message_size()), static_cast<int>(roots_),
-                        static_cast<int>(row), const_cast<uint8_t*>(tables_.data()), const_cast<uint8_t*>(src),
-                        const_cast<uint8_t**>(parity));
+  size_t k = message_size();
+  size_t whole = has_vectors() ? size / vector * vector : 0;
+  if (whole)
+    ec_encode_data_update(static_cast<int>(whole), static_cast<int>(k), static_cast<int>(roots_), static_cast<int>(row),
+                          const_cast<uint8_t*>(tables_.data()), const_cast<uint8_t*>(src),
+                          const_cast<uint8_t**>(parity));
+  if (whole == size) return;
+  for (size_t r = 0; r < roots_; r++) {
+    uint8_t factor = tables_[32 * (r * k + row) + 1];  // its product with 1
+    for (size_t i = whole; i < size; i++) parity[r][i] ^= multiply(src[i], factor);
+  }
 }
 
 long ReedSolomon::decode(const Words& words) const {
