@@ -33,8 +33,8 @@ export const libraryKind = {
   chacha20poly1305: 6,
   random: 7,
 } as const;
-/** Flags of a unit: the direction, and what of it is in the op already (its data, or its IV too). */
-export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4 } as const;
+/** Flags of a unit: the direction, what of it is in the op already (its data, or its IV too), and where its salt goes. */
+export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4, saltLast: 8 } as const;
 
 /** A batch as native code takes it. */
 export type BatchArguments = [
@@ -46,6 +46,7 @@ export type BatchArguments = [
   srcStride: number,
   dstStride: number,
   status: Int32Array,
+  salt: Uint8Array | null,
 ];
 
 /** Words of a Reed-Solomon code to be corrected, as native code takes them: see native/reed_solomon.h. */

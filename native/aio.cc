@@ -49,7 +49,7 @@ bool Aio::prepare(Slot* slot) {
   slot->op = job->op;
   long error = slot->op ? 0 : job->tfm->take_op(&slot->op);
   auto* op = static_cast<KernelOp*>(slot->op.get());
-  Unit unit = job->unit(slot->index);
+  Unit unit = job->units.unit(slot->index);
   if (!error) error = op->build(unit);
   if (error) {
     slot->op.reset();
@@ -76,7 +76,7 @@ void Aio::pump() {
     Slot* slot = free_.back();
     slot->job = job;
     slot->index = job->started++;
-    if (job->started == job->count) {
+    if (job->started == job->units.count) {
       waiting_.front().release();
       waiting_.pop_front();
     }
@@ -143,7 +143,7 @@ void Aio::stop() {
   for (Slot& slot : slots_)
     if (slot.op) {
       slot.op.reset();
-      if (--slot.job->left == 0 && slot.job->started == slot.job->count) delete slot.job;
+      if (--slot.job->left == 0 && slot.job->started == slot.job->units.count) delete slot.job;
     }
   waiting_.clear();
   finished_.clear();

@@ -55,9 +55,10 @@ inline Op* op_of(napi_env env, napi_value value, long* error) {
   return *error ? nullptr : slot->get();
 }
 
-// Flags of a unit, shared with lib/binding.ts: bit 0 encrypt, bits 1 and 2 what is staged.
+// Flags of a unit, shared with lib/binding.ts: bit 0 encrypt, bits 1 and 2 what is staged, bit 3 the salt is last.
 constexpr uint32_t flag_encrypt = 1;
 constexpr uint32_t staged_shift = 1;
+constexpr uint32_t flag_salt_last = 8;
 
 // The arguments (flags, iv|null, assoc, src, dst) of a unit. False when a buffer is missing.
 inline bool unit_of(napi_env env, const napi_value* args, Unit* unit) {

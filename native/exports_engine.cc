@@ -46,8 +46,8 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
   auto* op = handle_slot<Op>(env, args[2]);
   if (!error && (!op || !*op)) error = -EBADF;
   auto job = std::make_unique<Job>();
-  if (!error && !unit_of(env, args + 3, &job->first)) error = -EINVAL;
-  if (!error && (*op)->in_use && job->first.staged != Staged::all) error = -EBUSY;
+  if (!error && !unit_of(env, args + 3, &job->units.first)) error = -EINVAL;
+  if (!error && (*op)->in_use && job->units.first.staged != Staged::all) error = -EBUSY;
   if (!error) {
     job->id = u32(env, args[1]);
     job->op = *op;
@@ -59,47 +59,55 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// The arguments (tfm, flags, ivs, src, dst, source stride, result stride, status) of a batch. 0 or -errno.
+// The arguments (tfm, flags, ivs, src, dst, source stride, result stride, status, salt) of a batch. 0 or -errno.
+constexpr size_t batch_arguments = 9;
+
 long batch_of(napi_env env, const napi_value* args, Job* job) {
   job->tfm = tfm_of(env, args[0]);
   if (!job->tfm) return -EBADF;
+  Units& units = job->units;
   napi_typedarray_type type;
   void* status = nullptr;
-  if (napi_get_typedarray_info(env, args[7], &type, &job->count, &status, nullptr, nullptr) != napi_ok ||
+  if (napi_get_typedarray_info(env, args[7], &type, &units.count, &status, nullptr, nullptr) != napi_ok ||
       type != napi_int32_array || !status)
     return -EINVAL;
   Bytes ivs = bytes_of(env, args[2]), src = bytes_of(env, args[3]), dst = bytes_of(env, args[4]);
-  job->src_stride = u32(env, args[5]);
-  job->dst_stride = u32(env, args[6]);
+  Bytes salt = bytes_of(env, args[8]);
+  units.src_stride = u32(env, args[5]);
+  units.dst_stride = u32(env, args[6]);
   job->status = static_cast<int32_t*>(status);
-  job->left = job->count;
-  if (!src.data || !dst.data || src.size / job->count < job->src_stride || dst.size / job->count < job->dst_stride ||
-      ivs.size % job->count)
+  job->left = units.count;
+  if (!src.data || !dst.data || src.size / units.count < units.src_stride ||
+      dst.size / units.count < units.dst_stride || ivs.size % units.count)
     return -EINVAL;
-  bool encrypt = u32(env, args[1]) & flag_encrypt;
-  job->first.direction = encrypt ? Direction::encrypt : Direction::decrypt;
-  job->first.iv = ivs.size ? ivs.data : nullptr;
-  job->first.iv_size = ivs.size / job->count;
-  job->first.src = src.data;
-  job->first.src_size = job->src_stride;
-  job->first.dst = dst.data;
-  job->first.dst_size = job->dst_stride;
+  uint32_t flags = u32(env, args[1]);
+  Unit& first = units.first;
+  first.direction = flags & flag_encrypt ? Direction::encrypt : Direction::decrypt;
+  first.iv = ivs.size ? ivs.data : nullptr;
+  first.iv_size = ivs.size / units.count;
+  first.src = src.data;
+  first.src_size = units.src_stride;
+  first.dst = dst.data;
+  first.dst_size = units.dst_stride;
+  first.salt = salt.data;
+  first.salt_size = salt.size;
+  first.salt_last = flags & flag_salt_last;
   return 0;
 }
 
-// (tfm, flags, ivs, src, dst, source stride, result stride, status) -> bytes: in this thread
+// (tfm, flags, ivs, src, dst, source stride, result stride, status, salt) -> bytes: in this thread
 Napi::Value batch_run(const Napi::CallbackInfo& info) {
-  napi_value args[8];
-  for (size_t i = 0; i < 8; i++) args[i] = info[i];
+  napi_value args[batch_arguments];
+  for (size_t i = 0; i < batch_arguments; i++) args[i] = info[i];
   Job job;
   long error = batch_of(info.Env(), args, &job);
   return number(info.Env(), error ? error : run_here(&job));
 }
 
-// (engine, id, tfm, flags, ivs, src, dst, source stride, result stride, status)
+// (engine, id, tfm, flags, ivs, src, dst, source stride, result stride, status, salt)
 Napi::Value engine_submit_batch(const Napi::CallbackInfo& info) {
-  napi_value args[10];
-  for (size_t i = 0; i < 10; i++) args[i] = info[i];
+  napi_value args[2 + batch_arguments];
+  for (size_t i = 0; i < 2 + batch_arguments; i++) args[i] = info[i];
   Napi::Env env = info.Env();
   auto* engine = handle_slot<EngineSlot>(env, args[0]);
   if (!engine || !*engine || !(*engine)->target) return number(env, -EBADF);

@@ -14,10 +14,7 @@ struct Job {
   uint32_t id = 0;
   std::shared_ptr<Tfm> tfm;  // of a batch: ops are borrowed from it
   std::shared_ptr<Op> op;    // of a request
-  Unit first;
-  size_t count = 1;
-  size_t src_stride = 0;
-  size_t dst_stride = 0;
+  Units units;
   int32_t* status = nullptr;  // of a batch: bytes or -errno of each unit
 
   // Progress. Units may end on several threads.
@@ -27,14 +24,13 @@ struct Job {
   std::atomic<bool> asynchronous{true};
   size_t started = 0;
 
-  Unit unit(size_t index) const {
-    Unit unit = first;
-    unit.src += index * src_stride;
-    unit.dst += index * dst_stride;
-    if (unit.iv) unit.iv += index * unit.iv_size;
-    return unit;
+  // Runs units `from` to `to`, all but the last of which are finished already. Returns the last one's outcome.
+  long run(Op* with, size_t from, size_t to) {
+    if (!status) return with->run(units.first);
+    with->run_units(units.slice(from, to), status + from);
+    for (size_t i = from; i + 1 < to; i++) finish(i, status[i]);
+    return status[to - 1];
   }
-  long run(Op* with, size_t index) const { return with->run(unit(index)); }
   // Notes the outcome of a unit. True when it was the last.
   bool finish(size_t index, long result) {
     if (status) status[index] = static_cast<int32_t>(result);
@@ -52,8 +48,10 @@ struct Job {
 // Runs a job in the caller's thread: the sync engine.
 inline long run_here(Job* job) {
   std::shared_ptr<Op> op = job->op;
+  size_t last = job->units.count - 1;
   long error = op ? 0 : job->tfm->take_op(&op);
-  for (size_t i = 0; i < job->count; i++) job->finish(i, error ? error : job->run(op.get(), i));
+  for (size_t i = 0; error && i < last; i++) job->finish(i, error);
+  job->finish(last, error ? error : job->run(op.get(), 0, job->units.count));
   if (!job->op && op) job->tfm->give_op(std::move(op));
   return job->result();
 }

@@ -138,14 +138,22 @@ long KernelOp::max_request() {
   return error && error != -EMSGSIZE ? error : static_cast<long>(std::min(budget_, tfm()->limit()));
 }
 
-// sendmsg with, if asked, the control messages of a unit: operation, IV, length of the associated data.
+// sendmsg with, if asked, the control messages of a unit: operation, IV, length of the associated data. A unit's salt
+// goes with its data in the one call.
 long KernelOp::send(const Unit& unit, bool control, const uint8_t* data, size_t size, int flags) {
   alignas(struct cmsghdr)
       uint8_t buffer[CMSG_SPACE(sizeof(uint32_t)) * 2 + CMSG_SPACE(sizeof(struct af_alg_iv) + max_iv)];
-  struct iovec iov = {const_cast<uint8_t*>(data), size};
+  struct iovec parts[2] = {};
+  size_t count = 0;
+  auto add = [&](const uint8_t* bytes, size_t length) {
+    if (length) parts[count++] = {const_cast<uint8_t*>(bytes), length};
+  };
+  if (!unit.salt_last) add(unit.salt, unit.salt_size);
+  add(data, size);
+  if (unit.salt_last) add(unit.salt, unit.salt_size);
   struct msghdr message = {};
-  message.msg_iov = &iov;
-  message.msg_iovlen = size ? 1 : 0;
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
   size_t used = 0;
   if (control) {
     auto put = [&](int type, const void* head, size_t head_size, const void* body, size_t body_size) {
@@ -175,7 +183,7 @@ long KernelOp::send(const Unit& unit, bool control, const uint8_t* data, size_t 
   ssize_t sent = ::sendmsg(fd_, &message, flags | MSG_NOSIGNAL);
   long result = sent < 0 ? -errno : sent;
   wipe(buffer, used);
-  if (result >= 0 && static_cast<size_t>(result) != size) return -EMSGSIZE;
+  if (result >= 0 && static_cast<size_t>(result) != size + unit.salt_size) return -EMSGSIZE;
   return result;
 }
 

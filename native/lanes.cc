@@ -23,9 +23,9 @@ long Lanes::open_lanes() {
 }
 
 long Lanes::start(std::unique_ptr<Job> job) {
-  size_t pieces = job->op ? 1 : std::min(job->count, count_);
+  size_t pieces = job->op ? 1 : std::min(job->units.count, count_);
   Job* shared = job.release();  // its last slice hands it back through finished_
-  size_t count = shared->count;
+  size_t count = shared->units.count;
   {
     std::lock_guard<std::mutex> guard(lock_);
     for (size_t i = 0; i < pieces; i++) slices_.push_back({shared, count * i / pieces, count * (i + 1) / pieces});
@@ -41,13 +41,11 @@ void Lanes::run(const Slice& slice) {
   Job* job = slice.job;
   std::shared_ptr<Op> op = job->op;
   long error = op ? 0 : job->tfm->take_op(&op);
-  bool last = false;
-  for (size_t i = slice.from; i < slice.to; i++) {
-    long result = error ? error : job->run(op.get(), i);
-    // Before the last unit is finished, as the job is another thread's from then on.
-    if (i + 1 == slice.to && !job->op && op) job->tfm->give_op(std::move(op));
-    last = job->finish(i, result);
-  }
+  for (size_t i = slice.from; error && i + 1 < slice.to; i++) job->finish(i, error);
+  long result = error ? error : job->run(op.get(), slice.from, slice.to);
+  // Before the last unit is finished, as the job is another thread's from then on.
+  if (!job->op && op) job->tfm->give_op(std::move(op));
+  bool last = job->finish(slice.to - 1, result);
   op.reset();
   if (!last) return;
   std::lock_guard<std::mutex> guard(lock_);

@@ -11,7 +11,9 @@ class MessageOp : public LibraryOp {
   using LibraryOp::LibraryOp;
   long run(const Unit& unit) override {
     open_ = false;
-    long error = update(unit.src, unit.src_size);
+    long error = unit.salt_last ? 0 : update(unit.salt, unit.salt_size);
+    if (!error) error = update(unit.src, unit.src_size);
+    if (!error && unit.salt_last) error = update(unit.salt, unit.salt_size);
     return error ? error : final(unit.dst, unit.dst_size);
   }
   long update(const uint8_t* src, size_t size) override {
@@ -52,6 +54,24 @@ class DigestOp : public MessageOp {
     op->open_ = open_;
     *copy = std::move(op);
     return 0;
+  }
+  // A salt in front is hashed once: each unit goes on from a copy of that state.
+  void run_units(const Units& units, int32_t* results) override {
+    const Unit& first = units.first;
+    if (first.salt_last || first.salt_size == 0) return Op::run_units(units, results);
+    open_ = false;
+    DigestContext salted(EVP_MD_CTX_new());
+    long error = update(first.salt, first.salt_size);
+    if (!error && (!salted || EVP_MD_CTX_copy_ex(salted.get(), context_.get()) != 1)) error = -ENOMEM;
+    for (size_t i = 0; i < units.count; i++) {
+      Unit unit = units.unit(i);
+      long result = error;
+      if (!result && i > 0) result = EVP_MD_CTX_copy_ex(context_.get(), salted.get()) == 1 ? 0 : -ENOMEM;
+      open_ = true;
+      if (!result) result = update(unit.src, unit.src_size);
+      results[i] = static_cast<int32_t>(result ? result : final(unit.dst, unit.dst_size));
+    }
+    open_ = false;
   }
 
  private:

@@ -25,6 +25,27 @@ struct Unit {
   size_t src_size = 0;
   uint8_t* dst = nullptr;
   size_t dst_size = 0;
+  // Hashed with src, in front of it or behind (hash only).
+  const uint8_t* salt = nullptr;
+  size_t salt_size = 0;
+  bool salt_last = false;
+};
+
+// Equal units, one after the other in ivs, src and dst: a batch, or a lane's slice of one.
+struct Units {
+  Unit first;
+  size_t count = 1;
+  size_t src_stride = 0;
+  size_t dst_stride = 0;
+
+  Unit unit(size_t index) const {
+    Unit unit = first;
+    unit.src += index * src_stride;
+    unit.dst += index * dst_stride;
+    if (unit.iv) unit.iv += index * unit.iv_size;
+    return unit;
+  }
+  Units slice(size_t from, size_t to) const { return {unit(from), to - from, src_stride, dst_stride}; }
 };
 
 // The state of one request in flight: the kernel's op socket, or a libcrypto context. Not thread-safe: `in_use` is
@@ -34,6 +55,10 @@ class Op {
   virtual ~Op() = default;
   // Runs one whole unit. Returns the bytes written to dst, or -errno.
   virtual long run(const Unit& unit) = 0;
+  // Runs units. Writes the bytes or -errno of each to results.
+  virtual void run_units(const Units& units, int32_t* results) {
+    for (size_t i = 0; i < units.count; i++) results[i] = static_cast<int32_t>(run(units.unit(i)));
+  }
   // Hashes more of a message (hash only). Returns 0 or -errno.
   virtual long update(const uint8_t* src, size_t size) = 0;
   // Ends the message and writes its digest (hash only). Returns the digest's size or -errno.

@@ -14,6 +14,15 @@ export interface BatchFields {
   src: Uint8Array;
   /** As long as src; for a hash, one digest a unit. */
   dst: Uint8Array;
+  /** Bytes from a unit's result to the next, for a hash: at least the digest's. Default: the digest's. */
+  dstStride?: number;
+  /** Hashed with each unit, in front of it or behind; for a hash alone. */
+  salt?: Salt;
+}
+
+export interface Salt {
+  bytes: Uint8Array;
+  place: 'first' | 'last';
 }
 
 /**
@@ -31,7 +40,7 @@ export class Batch implements Work {
 
   /** @throws TypeError, RangeError */
   constructor(tfm: Tfm, fields: BatchFields) {
-    const { direction, unitSize, ivs, src, dst } = fields;
+    const { direction, unitSize, ivs, src, dst, salt } = fields;
     if (tfm.type !== 'skcipher' && tfm.type !== 'hash') throw wrongType('tfm', 'a skcipher or hash', tfm.type);
     checkWord('direction', direction, ['encrypt', 'decrypt']);
     checkInteger('unitSize', unitSize, 1, 2 ** 31 - 1);
@@ -41,12 +50,17 @@ export class Batch implements Work {
       throw wrongSize('src', `one or more whole units of ${unitSize} bytes`, src.length);
     if (unitSize > tfm.maxRequest()) throw wrongSize('unitSize', `at most ${tfm.maxRequest()} bytes`, unitSize);
     const count = src.length / unitSize;
-    this.#dstStride = tfm.type === 'hash' ? tfm.info.digestSize! : unitSize;
+    this.#dstStride = strideOf(tfm, fields);
     if (dst.length !== count * this.#dstStride) throw wrongSize('dst', `${count * this.#dstStride} bytes`, dst.length);
     const ivSize = tfm.type === 'skcipher' ? (tfm.info.ivSize ?? 0) : 0;
     if (ivs !== null) checkBytes('ivs', ivs);
     if ((ivs?.length ?? 0) !== count * ivSize)
       throw wrongSize('ivs', `${count} IVs of ${ivSize} bytes`, ivs?.length ?? 0);
+    if (salt !== undefined) {
+      if (tfm.type !== 'hash') throw wrongType('salt', `none for a ${tfm.type}`, salt);
+      checkBytes('salt.bytes', salt.bytes);
+      checkWord('salt.place', salt.place, ['first', 'last']);
+    }
     this.tfm = tfm;
     // Frozen: native code reads these buffers while the batch is in flight.
     this.fields = Object.freeze({ ...fields });
@@ -81,10 +95,21 @@ export class Batch implements Work {
   }
 
   #native(): BatchArguments {
-    const { direction, ivs, src, dst, unitSize } = this.fields;
-    return [this.tfm.handle, unitFlag[direction], ivs, src, dst, unitSize, this.#dstStride, this.status];
+    const { direction, ivs, src, dst, unitSize, salt } = this.fields;
+    const flags = unitFlag[direction] | (salt?.place === 'last' ? unitFlag.saltLast : 0);
+    return [this.tfm.handle, flags, ivs, src, dst, unitSize, this.#dstStride, this.status, salt?.bytes ?? null];
   }
   #error(result: number): Error {
     return algError(this.tfm.provider === 'library' ? 'library' : 'recvmsg', this.tfm.name, result);
   }
+}
+
+function strideOf(tfm: Tfm, { unitSize, dstStride }: BatchFields): number {
+  if (tfm.type !== 'hash') {
+    if (dstStride !== undefined) throw wrongType('dstStride', `none for a ${tfm.type}`, dstStride);
+    return unitSize;
+  }
+  const digestSize = tfm.info.digestSize!;
+  if (dstStride !== undefined) checkInteger('dstStride', dstStride, digestSize, 2 ** 31 - 1);
+  return dstStride ?? digestSize;
 }

@@ -1,0 +1,64 @@
+import { AlgError } from '../../alg/error.js';
+import { Tfm, type TfmOptions } from '../../alg/tfm.js';
+import { VerityError } from './error.js';
+import type { HashType } from './superblock.js';
+
+export interface BlockHasherOptions extends Pick<TfmOptions, 'provider' | 'engine'> {
+  /** The kernel's name of the hash: 'sha256'. */
+  hash: string;
+  salt: Uint8Array;
+  hashType: HashType;
+}
+
+/** Other names that veritysetup takes for a hash of the kernel's. */
+const otherNames: Record<string, string> = { ripemd160: 'rmd160' };
+
+/**
+ * dm-verity's hash of blocks: alg(salt, block) in format 1, alg(block, salt) in format 0. Any number of calls may be in
+ * flight. Source: drivers/md/dm-verity-target.c:verity_hash_init, verity_hash_final. Close it.
+ */
+export class BlockHasher {
+  readonly #tfm: Tfm;
+  readonly #salt: Uint8Array;
+  readonly #place: 'first' | 'last';
+
+  /** @throws VerityError for a hash that nobody here has */
+  constructor({ hash, salt, hashType, provider, engine }: BlockHasherOptions) {
+    const name = Object.hasOwn(otherNames, hash) ? otherNames[hash]! : hash;
+    try {
+      this.#tfm = new Tfm('hash', name, { ...(provider && { provider }), ...(engine && { engine }) });
+    } catch (cause) {
+      if (!(cause instanceof AlgError) || cause.code !== 'ENOENT') throw cause;
+      throw new VerityError(`Hash algorithm ${hash} not supported.`, 'EINVAL', { cause });
+    }
+    this.#salt = Uint8Array.from(salt);
+    this.#place = hashType === 0 ? 'last' : 'first';
+  }
+
+  /** Bytes. */
+  get digestSize(): number {
+    return this.#tfm.info.digestSize!;
+  }
+  get provider(): Tfm['provider'] {
+    return this.#tfm.provider;
+  }
+
+  /**
+   * Hashes whole blocks in one call: `src` is any number of them, `dst` has `stride` bytes for each (the digest's size, if
+   * not given), of which those behind the digest are left as they are. Rejects with AlgError, RangeError.
+   */
+  async hash(src: Uint8Array, dst: Uint8Array, blockSize: number, stride = this.digestSize): Promise<void> {
+    if (src.length === 0 && dst.length === 0) return;
+    const salt = { bytes: this.#salt, place: this.#place };
+    await this.#tfm
+      .batch({ direction: 'encrypt', unitSize: blockSize, ivs: null, src, dst, dstStride: stride, salt })
+      .run();
+  }
+
+  close(): void {
+    this.#tfm.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
