@@ -57,9 +57,18 @@ export const commonOptions: Record<string, OptionHelp> = {
   debug: { type: 'boolean', help: 'print the stack trace of an error' },
 };
 
+/** A command's options and those of all commands; a letter that a command gives an option of its own is not theirs. */
+function allOptions(command: Command): Record<string, OptionHelp> {
+  const letters = new Set(Object.values(command.options).map(({ short }) => short));
+  const common = Object.entries(commonOptions).map(([name, { short, ...option }]) => {
+    return [name, short && !letters.has(short) ? { short, ...option } : option] as const;
+  });
+  return { ...command.options, ...Object.fromEntries(common) };
+}
+
 export function parseInvocation(command: Command, argv: string[]): Invocation {
   const options: ParseArgsOptions = {};
-  for (const [name, option] of Object.entries({ ...command.options, ...commonOptions })) {
+  for (const [name, option] of Object.entries(allOptions(command))) {
     options[name] = { type: option.type, ...(option.short && { short: option.short }), multiple: !!option.multiple };
   }
   try {
@@ -72,7 +81,7 @@ export function parseInvocation(command: Command, argv: string[]): Invocation {
 }
 
 export function helpText(command: Command): string {
-  const rows = Object.entries({ ...command.options, ...commonOptions }).map(([name, option]) => {
+  const rows = Object.entries(allOptions(command)).map(([name, option]) => {
     const left = `${option.short ? `-${option.short}, ` : ''}--${name}${option.value ? ` ${option.value}` : ''}`;
     return [left, option.help] as const;
   });

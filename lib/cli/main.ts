@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { AlgError } from '../alg/error.js';
 import { TableError } from '../dm/table-error.js';
+import { VerityError } from '../dm/verity/error.js';
 import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
 import { compare } from './compare.js';
 import { crypt } from './crypt.js';
@@ -10,8 +11,9 @@ import { info } from './info.js';
 import { lab } from './lab.js';
 import { rng } from './rng.js';
 import { decrypt, encrypt } from './seal.js';
+import { verity, verityStatus } from './verity.js';
 
-const commands: Command[] = [info, crypt, dm, hash, encrypt, decrypt, rng, compare, lab];
+const commands: Command[] = [info, verity, crypt, dm, hash, encrypt, decrypt, rng, compare, lab];
 
 function overview(): string {
   const rows = commands.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
@@ -29,8 +31,16 @@ function statusOf(error: unknown): number {
     if (error.code === 'EBUSY') return Exit.busy;
     return Exit.unsupported;
   }
+  if (error instanceof VerityError) return verityStatus[error.code];
   if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
   return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
+}
+
+/** A line; of verity's, veritysetup's own, which scripts may look for, and then what it leaves to guessing. */
+function report(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof VerityError)) return `dmalg: ${message}\n`;
+  return `${message}\n${error.detail === undefined ? '' : `dmalg: ${error.detail}\n`}`;
 }
 
 async function main(argv: string[]): Promise<number> {
@@ -49,8 +59,7 @@ async function main(argv: string[]): Promise<number> {
     }
     return await command.run(invocation);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`dmalg: ${message}\n`);
+    process.stderr.write(report(error));
     if (rest.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return statusOf(error);
   }

@@ -29,7 +29,7 @@ export class BlockHasher {
       this.#tfm = new Tfm('hash', name, { ...(provider && { provider }), ...(engine && { engine }) });
     } catch (cause) {
       if (!(cause instanceof AlgError) || cause.code !== 'ENOENT') throw cause;
-      throw new VerityError(`Hash algorithm ${hash} not supported.`, 'EINVAL', { cause });
+      throw new VerityError(`Hash algorithm ${hash} not supported.`, 'EINVAL', undefined, { cause });
     }
     this.#salt = Uint8Array.from(salt);
     this.#place = hashType === 0 ? 'last' : 'first';

@@ -1,10 +1,15 @@
-/** Why a verity image cannot be made, read or trusted, in veritysetup's words where it has some. */
+export type VerityCode = 'EINVAL' | 'ENODEV' | 'EIO' | 'EPERM';
+
+/** Why a verity image cannot be made, read or trusted. */
 export class VerityError extends Error {
   override readonly name = 'VerityError';
   constructor(
+    /** In veritysetup's words where it has some; it has two lines for some. */
     message: string,
-    /** EINVAL: wrong parameters or no verity image; ENODEV: cannot be opened; EIO: it ends too soon, or cannot be read. */
-    readonly code: 'EINVAL' | 'ENODEV' | 'EIO' = 'EINVAL',
+    /** EINVAL: wrong parameters, or no verity image; ENODEV: cannot be opened; EIO: cannot be read or written, or ends too soon; EPERM: not to be trusted. */
+    readonly code: VerityCode = 'EINVAL',
+    /** What veritysetup leaves to guessing. */
+    readonly detail?: string,
     options?: ErrorOptions,
   ) {
     super(message, options);

@@ -1,0 +1,57 @@
+import { writeFile } from 'node:fs/promises';
+import { formatVerity } from '../dm/verity/format.js';
+import { stringOption } from './alg-options.js';
+import { CliError, Exit, type Invocation } from './command.js';
+import { Progress } from './progress.js';
+import { untilStopped } from './stop-signals.js';
+import { headerJson, headerText } from './verity-header.js';
+import { givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
+
+/** Of the machines that Debian's kernels run on; a larger block is for another one's. */
+const pageSize = 4096;
+
+/** `dmalg verity format DATA HASH` */
+export async function formatImage(invocation: Invocation): Promise<number> {
+  const { values, positionals } = invocation;
+  const [, data, hash] = positionals;
+  if (data === undefined || hash === undefined)
+    throw new CliError("format: requires <data_device> <hash_device> as arguments; see 'dmalg verity --help'");
+  const uuid = stringOption(invocation, 'uuid');
+  const hashOffset = hashOffsetOption(invocation);
+  const options = {
+    ...givenParameters(invocation),
+    ...verityRunOptions(invocation),
+    ...(uuid !== undefined && { uuid }),
+    hashOffset,
+    superblock: values['no-superblock'] !== true,
+  };
+  let progress: Progress | undefined;
+  let shown = 0;
+  const onProgress = (done: number, total: number) => {
+    progress ??= new Progress(total, values.quiet === true);
+    progress.advance(done - shown);
+    shown = done;
+  };
+  const image = await untilStopped((signal) => formatVerity(data, hash, { ...options, onProgress, signal })).finally(
+    () => progress?.end(),
+  );
+  if (image.dataBlockSize > pageSize)
+    process.stderr.write(
+      `WARNING: Kernel cannot activate device if data block size exceeds page size (${pageSize}).\n`,
+    );
+  const status = await writeRootHash(stringOption(invocation, 'root-hash-file'), image.rootHash);
+  process.stdout.write(values.json ? headerJson(image) : headerText(hash, image, hashOffset));
+  return status;
+}
+
+/** As veritysetup writes it: hex without the end of a line. Without it the image is good: its root hash is printed. */
+async function writeRootHash(path: string | undefined, rootHash: Buffer): Promise<number> {
+  if (path === undefined) return Exit.done;
+  try {
+    await writeFile(path, rootHash.toString('hex'), { mode: 0o600 });
+    return Exit.done;
+  } catch (error) {
+    process.stderr.write(`Cannot create root hash file ${path} for writing.\ndmalg: ${(error as Error).message}\n`);
+    return Exit.usage;
+  }
+}

@@ -1,0 +1,50 @@
+import type { VerityParameters } from '../dm/verity/parameters.js';
+
+export interface Header extends VerityParameters {
+  uuid: string | undefined;
+  hashBlocks: number;
+  /** Bytes to the end of the tree. */
+  hashEnd: number;
+  rootHash?: Buffer;
+}
+
+/** What veritysetup prints of an image, letter by letter. It says how long the hash area is only where that is the file. */
+export function headerText(path: string, header: Header, hashOffset: number): string {
+  const { rootHash } = header;
+  const rows: [string, string | number][] = [
+    ['UUID:            ', header.uuid ?? ''],
+    ['Hash type:       ', header.hashType],
+    ['Data blocks:     ', header.dataBlocks],
+    ['Data block size: ', header.dataBlockSize],
+    ['Hash blocks:     ', header.hashBlocks],
+    ['Hash block size: ', header.hashBlockSize],
+    ['Hash algorithm:  ', header.hash],
+    ['Salt:            ', hex(header.salt) || '-'],
+    ...(rootHash ? [['Root hash:      ', hex(rootHash)] as [string, string]] : []),
+    ...(hashOffset === 0 ? [['Hash device size: ', `${header.hashEnd} [bytes]`] as [string, string]] : []),
+  ];
+  return [`VERITY header information for ${path}`, ...rows.map(([name, value]) => `${name}\t${value}`), ''].join('\n');
+}
+
+/** The same as JSON. */
+export function headerJson(header: Header): string {
+  const { rootHash, uuid, salt, hashType, hash, dataBlocks, dataBlockSize, hashBlocks, hashBlockSize, hashEnd } =
+    header;
+  const shown = {
+    uuid: uuid ?? null,
+    hashType,
+    dataBlocks,
+    dataBlockSize,
+    hashBlocks,
+    hashBlockSize,
+    hash,
+    salt: hex(salt),
+    ...(rootHash && { rootHash: hex(rootHash) }),
+    hashEnd,
+  };
+  return `${JSON.stringify(shown, null, 2)}\n`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}

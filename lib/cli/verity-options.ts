@@ -1,0 +1,66 @@
+import { type Engine, openLanes } from '../alg/engine.js';
+import type { ProviderName } from '../alg/provider.js';
+import { VerityError } from '../dm/verity/error.js';
+import type { VerityParameters } from '../dm/verity/parameters.js';
+import { maxSaltSize } from '../dm/verity/superblock.js';
+import { algOptions, runOptions, stringOption } from './alg-options.js';
+import { type Invocation, integerOption, type OptionHelp } from './command.js';
+
+/** What a tree is made with, as veritysetup spells it. */
+export const treeOptions: Record<string, OptionHelp> = {
+  hash: { type: 'string', short: 'h', value: 'ALG', help: 'hash by its kernel name (default: sha256)' },
+  format: { type: 'string', value: 'N', help: "1 (default), or 0: Chrome OS's original one" },
+  'data-block-size': { type: 'string', value: 'BYTES', help: 'a power of two from 512 to 524288 (default: 4096)' },
+  'hash-block-size': { type: 'string', value: 'BYTES', help: 'the same, of the tree (default: 4096)' },
+  'data-blocks': { type: 'string', value: 'N', help: 'blocks of data (default: as many as DATA has)' },
+  'hash-offset': { type: 'string', value: 'BYTES', help: 'where the hash area begins in HASH (default: 0)' },
+  salt: { type: 'string', short: 's', value: 'HEX', help: '- is none (default: 32 random bytes)' },
+  uuid: { type: 'string', value: 'UUID', help: 'of the superblock (default: a random one)' },
+  'no-superblock': { type: 'boolean', help: 'the hash area has no superblock: all of these are given each time' },
+  'root-hash-file': { type: 'string', value: 'FILE', help: 'the root hash is written there, or read from there' },
+  jobs: { type: 'string', value: 'N', help: 'worker threads (default: one for each CPU)' },
+  provider: algOptions['provider']!,
+};
+
+/** What is given of the parameters of a tree. @throws CliError, VerityError in veritysetup's words */
+export function givenParameters(invocation: Invocation): Partial<VerityParameters> {
+  const salt = saltOption(invocation);
+  const hash = stringOption(invocation, 'hash');
+  const number = (name: string) => givenNumber(invocation, name);
+  const [hashType, dataBlockSize] = [number('format'), number('data-block-size')];
+  const [hashBlockSize, dataBlocks] = [number('hash-block-size'), number('data-blocks')];
+  return {
+    ...(salt && { salt }),
+    ...(hash !== undefined && { hash }),
+    ...(hashType !== undefined && { hashType: hashType as 0 | 1 }),
+    ...(dataBlockSize !== undefined && { dataBlockSize }),
+    ...(hashBlockSize !== undefined && { hashBlockSize }),
+    ...(dataBlocks !== undefined && { dataBlocks }),
+  };
+}
+
+export function hashOffsetOption(invocation: Invocation): number {
+  return givenNumber(invocation, 'hash-offset') ?? 0;
+}
+
+/** The provider, and an engine where a number of threads is given. @throws CliError */
+export function verityRunOptions(invocation: Invocation): { provider: ProviderName | 'auto'; engine?: Engine } {
+  const { provider } = runOptions(invocation);
+  const jobs = givenNumber(invocation, 'jobs');
+  return { provider, ...(jobs !== undefined && { engine: openLanes(jobs) }) };
+}
+
+function givenNumber(invocation: Invocation, name: string): number | undefined {
+  if (invocation.values[name] === undefined) return undefined;
+  return integerOption(invocation, name, 0, name === 'jobs' ? 1 : 0, name === 'jobs' ? 256 : Number.MAX_SAFE_INTEGER);
+}
+
+function saltOption(invocation: Invocation): Buffer | undefined {
+  const text = stringOption(invocation, 'salt');
+  if (text === undefined) return undefined;
+  if (text === '-') return Buffer.alloc(0);
+  if (!/^([0-9a-f]{2})*$/i.test(text)) throw new VerityError('Invalid salt string specified.');
+  if (text.length > 2 * maxSaltSize)
+    throw new VerityError('Invalid salt string specified.', 'EINVAL', `--salt: at most ${maxSaltSize} bytes`);
+  return Buffer.from(text, 'hex');
+}

@@ -1,0 +1,115 @@
+import { rmSync, type Stats } from 'node:fs';
+import { type FileHandle, open, readFile, realpath, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { VerityError } from './error.js';
+import { superblockSize } from './superblock.js';
+
+/**
+ * The data or the hash area's file: a regular file or a block device. A new one has a hidden name beside its own until
+ * commit(), so that an error or a kill leaves no half of a tree under the name asked for; what exists is written in place,
+ * as veritysetup does, since it may hold more than the tree.
+ */
+export class BlockFile {
+  readonly path: string;
+  /** Bytes; of a new file, what has been written does not count. */
+  readonly size: number;
+  readonly #handle: FileHandle;
+  readonly #stat: Stats;
+  #partial: string | undefined;
+
+  private constructor(path: string, handle: FileHandle, stat: Stats, size: number, partial?: string) {
+    this.path = path;
+    this.#handle = handle;
+    this.#stat = stat;
+    this.size = size;
+    this.#partial = partial;
+  }
+
+  /** Opens what is there. @throws VerityError in veritysetup's words */
+  static async open(path: string, mode: 'r' | 'r+' = 'r'): Promise<BlockFile> {
+    const handle = await open(path, mode).catch((cause: NodeJS.ErrnoException) => {
+      const incompatible = cause.code === 'EISDIR';
+      const words = incompatible ? 'is not compatible.' : 'does not exist or access denied.';
+      throw new VerityError(`Device ${path} ${words}`, 'ENODEV', undefined, { cause });
+    });
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile() && !stat.isBlockDevice())
+        throw new VerityError(
+          `Device ${path} is not compatible.`,
+          'ENODEV',
+          'it is no regular file and no block device',
+        );
+      return new BlockFile(path, handle, stat, stat.isFile() ? stat.size : await blockDeviceSize(path));
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Opens what is there for writing in place, or begins a new file. @throws VerityError in veritysetup's words */
+  static async create(path: string): Promise<BlockFile> {
+    const target = await realpath(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw cannotCreate(path, error);
+    });
+    if (target !== undefined) return BlockFile.open(path, 'r+');
+    const partial = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+    const handle = await open(partial, 'wx+', 0o600).catch((error) => {
+      throw cannotCreate(path, error);
+    });
+    return new BlockFile(path, handle, await handle.stat(), 0, partial);
+  }
+
+  get isNew(): boolean {
+    return this.#partial !== undefined;
+  }
+
+  /** Whether it is the same file or device. */
+  isSame(other: BlockFile): boolean {
+    const [a, b] = [this.#stat, other.#stat];
+    return a.isBlockDevice() ? b.isBlockDevice() && a.rdev === b.rdev : a.dev === b.dev && a.ino === b.ino;
+  }
+
+  /** Fills the bytes. @throws VerityError EIO where the file ends too soon; the system's error */
+  async read(into: Uint8Array, position: number): Promise<void> {
+    for (let filled = 0; filled < into.length; ) {
+      const { bytesRead } = await this.#handle.read(into, filled, into.length - filled, position + filled);
+      if (bytesRead === 0) throw new VerityError(`${this.path} ends at ${position + filled}.`, 'EIO');
+      filled += bytesRead;
+    }
+  }
+
+  /** Writes all the bytes. @throws the system's error */
+  async write(from: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < from.length; )
+      done += (await this.#handle.write(from, done, from.length - done, position + done)).bytesWritten;
+  }
+
+  /** Gives a new file its name. */
+  async commit(): Promise<void> {
+    if (this.#partial === undefined) return;
+    await rename(this.#partial, this.path);
+    this.#partial = undefined;
+  }
+
+  /** Closes it; a new file that has not been committed is removed. */
+  async close(): Promise<void> {
+    await this.#handle.close();
+    if (this.#partial !== undefined) rmSync(this.#partial, { force: true });
+  }
+}
+
+/** What 'dump' and 'verify' say of a file too short for a superblock; of data, too. @throws VerityError */
+export function checkNotTiny(file: BlockFile): void {
+  if (file.size < superblockSize) throw new VerityError(`Header detected but device ${file.path} is too small.`);
+}
+
+function cannotCreate(path: string, cause: Error): VerityError {
+  return new VerityError(`Cannot create hash image ${path} for writing.`, 'EINVAL', cause.message, { cause });
+}
+
+/** fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes. */
+async function blockDeviceSize(path: string): Promise<number> {
+  return 512 * Number(await readFile(`/sys/class/block/${basename(await realpath(path))}/size`, 'utf8'));
+}

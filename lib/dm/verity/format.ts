@@ -1,0 +1,142 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { checkAborted } from '../../alg/abort.js';
+import { AlgError } from '../../alg/error.js';
+import { eachBio } from './bios.js';
+import { BlockFile, checkNotTiny } from './block-file.js';
+import type { BlockHasherOptions } from './block-hasher.js';
+import { VerityError } from './error.js';
+import {
+  checkParameters,
+  defaultSaltSize,
+  openTree,
+  type Tree,
+  type VerityParameters,
+  verityDefaults,
+} from './parameters.js';
+import { checkArea, formatSuperblock, parseUuid } from './superblock.js';
+import { type OnBlocks, TreeWriter } from './tree-writer.js';
+
+/** Of how many bytes of data so many are done. */
+export type OnProgress = (done: number, total: number) => void;
+
+export interface FormatOptions extends Partial<VerityParameters>, Pick<BlockHasherOptions, 'provider' | 'engine'> {
+  /** Where the hash area begins, in bytes: a multiple of 512. Default 0. */
+  hashOffset?: number;
+  /** Whether the hash area begins with a superblock. Default true. */
+  superblock?: boolean;
+  /** Default: a random one. */
+  uuid?: string;
+  onProgress?: OnProgress;
+  /** Each bio of data, and each run of hash blocks, for parity to be computed in the same pass. The bytes are valid until it resolves. */
+  onBlocks?: OnBlocks;
+  signal?: AbortSignal;
+}
+
+/** What has been written. */
+export interface VerityImage extends VerityParameters {
+  rootHash: Buffer;
+  /** None where there is no superblock. */
+  uuid: string | undefined;
+  hashBlocks: number;
+  /** Bytes from the start of the hash file to the end of the tree. */
+  hashEnd: number;
+}
+
+/**
+ * Writes the hash tree of a file or block device, as `veritysetup format` does. The hash file may be the data file, behind the
+ * data. It has its name only when it is complete; one that exists is written in place, the superblock last.
+ * @throws VerityError in veritysetup's words, AlgError, AbortError
+ */
+export async function formatVerity(
+  dataPath: string,
+  hashPath: string,
+  options: FormatOptions = {},
+): Promise<VerityImage> {
+  const { hashOffset = 0, superblock = true, salt = randomBytes(defaultSaltSize), signal } = options;
+  const { hash, hashType, dataBlockSize, hashBlockSize } = { ...verityDefaults, ...options };
+  checkAborted(signal);
+  const hashFile = await BlockFile.create(hashPath);
+  try {
+    checkParameters({ hashType, dataBlockSize, hashBlockSize }, hashOffset);
+    const dataFile = await BlockFile.open(dataPath);
+    try {
+      checkNotTiny(dataFile);
+      const dataBlocks = checkArea(
+        BigInt(options.dataBlocks || Math.floor(dataFile.size / dataBlockSize)),
+        dataBlockSize,
+      );
+      if (!hashFile.isNew && dataFile.isSame(hashFile) && dataBlocks * dataBlockSize > hashOffset)
+        throw new VerityError('Data area overlaps with hash area.');
+      const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
+      const { provider, engine } = options;
+      const run = { ...(provider && { provider }), ...(engine && { engine }) };
+      const tree = openTree(parameters, hashOffset, superblock, run);
+      try {
+        const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
+        const rootHash = await writeTree(tree, dataFile, hashFile, options);
+        if (uuid) await hashFile.write(formatSuperblock({ ...parameters, uuid }), hashOffset);
+        checkAborted(signal);
+        await hashFile.commit();
+        const { start, layout } = tree;
+        const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
+        return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd };
+      } finally {
+        tree.hasher.close();
+      }
+    } finally {
+      await dataFile.close();
+    }
+  } finally {
+    await hashFile.close();
+  }
+}
+
+async function writeTree(
+  tree: Tree,
+  dataFile: BlockFile,
+  hashFile: BlockFile,
+  { onProgress, onBlocks, signal }: FormatOptions,
+): Promise<Buffer> {
+  const { dataBlocks, dataBlockSize, hashBlockSize, layout, hasher } = tree;
+  const total = dataBlocks * dataBlockSize;
+  const writer = new TreeWriter(tree, hashFile, onBlocks);
+  const { stride, hashesPerBlock: group } = layout;
+  const contiguous = stride * group === hashBlockSize;
+  try {
+    if (total > dataFile.size)
+      throw new VerityError(
+        `${dataFile.path} has ${dataFile.size} bytes, ${dataBlocks} data blocks are ${total}.`,
+        'EIO',
+      );
+    await eachBio(
+      { blocks: dataBlocks, blockSize: dataBlockSize, stride, group, contiguous },
+      async ({ first, bytes, digests }) => {
+        checkAborted(signal);
+        await dataFile.read(bytes, first * dataBlockSize);
+        await Promise.all([
+          hasher.hash(bytes, digests, dataBlockSize, stride),
+          onBlocks?.(first * dataBlockSize, bytes),
+        ]);
+      },
+      async ({ first, count, digests }) => {
+        await writer.add(digests);
+        onProgress?.((first + count) * dataBlockSize, total);
+      },
+    );
+    return await writer.finish();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (cause instanceof AlgError || code === undefined || code === 'ABORT_ERR') throw cause;
+    throw new VerityError('Input/output error while creating hash area.', 'EIO', message, { cause });
+  }
+}
+
+/** @throws VerityError in veritysetup's words */
+function checkUuid(uuid: string, path: string): string {
+  try {
+    parseUuid(uuid);
+  } catch (cause) {
+    throw new VerityError(`Wrong VERITY UUID format provided on device ${path}.`, 'EINVAL', undefined, { cause });
+  }
+  return uuid;
+}

@@ -1,0 +1,66 @@
+import { BlockHasher, type BlockHasherOptions } from './block-hasher.js';
+import { VerityError } from './error.js';
+import { checkBlockSizes, checkHashType, type HashType } from './superblock.js';
+import { type TreeLayout, treeLayout, treeStart } from './tree-layout.js';
+
+/** What a tree is made with, wherever that is known from: options or a superblock. */
+export interface VerityParameters {
+  hash: string;
+  hashType: HashType;
+  /** Bytes, powers of two. */
+  dataBlockSize: number;
+  hashBlockSize: number;
+  dataBlocks: number;
+  salt: Uint8Array;
+}
+
+/** What veritysetup is compiled with. */
+export const verityDefaults = { hash: 'sha256', hashType: 1, dataBlockSize: 4096, hashBlockSize: 4096 } as const;
+export const defaultSaltSize = 32;
+
+/** A tree and where it is: everything but its files. */
+export interface Tree extends VerityParameters {
+  layout: TreeLayout;
+  /** The hash block that the tree starts with, counted from the start of the file. */
+  start: number;
+  hasher: BlockHasher;
+}
+
+/** In the order in which veritysetup complains. @throws VerityError */
+export function checkParameters(
+  parameters: Pick<VerityParameters, 'hashType' | 'dataBlockSize' | 'hashBlockSize'>,
+  hashOffset: number,
+): void {
+  checkHashType(parameters.hashType);
+  checkBlockSizes(parameters.dataBlockSize, parameters.hashBlockSize);
+  checkHashOffset(hashOffset);
+}
+
+/** @throws VerityError in veritysetup's words */
+export function checkHashOffset(hashOffset: number): void {
+  if (!Number.isSafeInteger(hashOffset) || hashOffset < 0 || hashOffset % 512)
+    throw new VerityError('Unsupported VERITY hash offset.');
+}
+
+/** Opens the hash and lays the tree out. Close the hasher. @throws VerityError */
+export function openTree(
+  parameters: VerityParameters,
+  hashOffset: number,
+  hasSuperblock: boolean,
+  run: Pick<BlockHasherOptions, 'provider' | 'engine'>,
+): Tree {
+  const { hash, hashType, hashBlockSize, dataBlocks, dataBlockSize, salt } = parameters;
+  const hasher = new BlockHasher({ hash: hash.toLowerCase(), salt, hashType, ...run });
+  try {
+    const layout = treeLayout({ dataBlocks, hashBlockSize, digestSize: hasher.digestSize, hashType });
+    // veritysetup's words for no data at all, whose root hash would be of nothing.
+    if (dataBlocks === 0) throw new VerityError('Hash area overflow.', 'EINVAL', 'there is not one whole data block');
+    const start = treeStart(hashOffset, hashBlockSize, hasSuperblock);
+    const end = Math.max(dataBlocks * dataBlockSize, (start + layout.hashBlocks) * hashBlockSize);
+    if (!Number.isSafeInteger(end)) throw new VerityError('Device offset overflow.');
+    return { ...parameters, layout, start, hasher };
+  } catch (error) {
+    hasher.close();
+    throw error;
+  }
+}
