@@ -11,7 +11,7 @@ export interface ParityEncoderOptions {
 export interface ParityStreams {
   /** Fills the buffer from the message. Called for what does not fit into the first window. */
   read(position: number, into: Uint8Array): Promise<void>;
-  /** Takes a stretch of the parity; the buffer is used again. Stretches come in order. */
+  /** Takes the parity of some whole sets; the buffer is used again. They come in order. */
   take(position: number, parity: Uint8Array): Promise<void>;
 }
 
@@ -94,8 +94,8 @@ export class ParityEncoder {
   }
 
   async #give(first: number, columns: number, { take }: ParityStreams): Promise<void> {
-    const { roots } = this.layout;
-    const piece = Math.min(columns, Math.max(1, Math.floor(pieceSize / roots)));
+    const { roots, blockSize, setParity } = this.layout;
+    const piece = Math.min(columns, Math.max(1, Math.floor(pieceSize / setParity)) * blockSize);
     const buffer = Buffer.allocUnsafeSlow(piece * roots);
     for (let at = 0; at < columns; at += piece) {
       const part = buffer.subarray(0, Math.min(piece, columns - at) * roots);
