@@ -2,10 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { formatVerity } from '../dm/verity/format.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
-import { Progress } from './progress.js';
-import { untilStopped } from './stop-signals.js';
 import { headerJson, headerText } from './verity-header.js';
 import { givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
+import { withProgress } from './verity-progress.js';
 
 /** Of the machines that Debian's kernels run on; a larger block is for another one's. */
 const pageSize = 4096;
@@ -25,16 +24,7 @@ export async function formatImage(invocation: Invocation): Promise<number> {
     hashOffset,
     superblock: values['no-superblock'] !== true,
   };
-  let progress: Progress | undefined;
-  let shown = 0;
-  const onProgress = (done: number, total: number) => {
-    progress ??= new Progress(total, values.quiet === true);
-    progress.advance(done - shown);
-    shown = done;
-  };
-  const image = await untilStopped((signal) => formatVerity(data, hash, { ...options, onProgress, signal })).finally(
-    () => progress?.end(),
-  );
+  const image = await withProgress(invocation, (run) => formatVerity(data, hash, { ...options, ...run }));
   if (image.dataBlockSize > pageSize)
     process.stderr.write(
       `WARNING: Kernel cannot activate device if data block size exceeds page size (${pageSize}).\n`,

@@ -1,7 +1,9 @@
 import type { VerityCode } from '../dm/verity/error.js';
 import { CliError, type Command, Exit, type Invocation } from './command.js';
+import { dumpHeader } from './verity-dump.js';
 import { formatImage } from './verity-format.js';
 import { treeOptions } from './verity-options.js';
+import { verifyImage } from './verity-verify.js';
 
 /** Exit statuses, which are veritysetup's: it takes what it cannot read or write for wrong parameters. */
 export const verityStatus: Record<VerityCode, number> = {
@@ -13,6 +15,8 @@ export const verityStatus: Record<VerityCode, number> = {
 
 const actions: Record<string, (invocation: Invocation) => Promise<number>> = {
   format: formatImage,
+  verify: verifyImage,
+  dump: dumpHeader,
 };
 
 async function run(invocation: Invocation): Promise<number> {
@@ -20,17 +24,26 @@ async function run(invocation: Invocation): Promise<number> {
   const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
   if (!action)
     throw new CliError(`expected ${Object.keys(actions).join(', ')}, got '${name}'; see 'dmalg verity --help'`);
-  return action(invocation);
+  const status = await action(invocation);
+  if (status === Exit.done && invocation.values.verbose) process.stdout.write('Command successful.\n');
+  return status;
 }
 
 export const verity: Command = {
   name: 'verity',
-  usage: 'format DATA HASH [options]',
+  usage: 'format DATA HASH | verify DATA HASH ROOT | dump HASH [options]',
   summary: "Hash trees of dm-verity, as veritysetup's, without root.",
   details: [
     'DATA and HASH are files or block devices, and may be one. A new HASH appears when it is complete; one that exists is written in',
-    "place, the superblock last. Options, outputs and exit statuses are veritysetup's.",
+    "place, the superblock last. Options, outputs and exit statuses are veritysetup's. verify lists every bad block on stdout, from the",
+    'root hash down; blocks below a bad hash block cannot be judged, and are counted. It ends with status 2 where anything is bad, the',
+    'root hash included.',
   ].join('\n'),
-  options: { ...treeOptions, json: { type: 'boolean', help: 'print JSON' } },
+  options: {
+    ...treeOptions,
+    'max-errors': { type: 'string', value: 'N', help: 'bad blocks that verify lists; it counts all (default: 1000)' },
+    json: { type: 'boolean', help: 'print JSON' },
+    verbose: { type: 'boolean', short: 'v', help: 'say that it has been successful' },
+  },
   run,
 };

@@ -7,6 +7,7 @@ import type { BlockHasherOptions } from './block-hasher.js';
 import { VerityError } from './error.js';
 import {
   checkParameters,
+  checkSomeData,
   defaultSaltSize,
   openTree,
   type Tree,
@@ -72,6 +73,7 @@ export async function formatVerity(
       const run = { ...(provider && { provider }), ...(engine && { engine }) };
       const tree = openTree(parameters, hashOffset, superblock, run);
       try {
+        checkSomeData(dataBlocks);
         const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
         const rootHash = await writeTree(tree, dataFile, hashFile, options);
         if (uuid) await hashFile.write(formatSuperblock({ ...parameters, uuid }), hashOffset);

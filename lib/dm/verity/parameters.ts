@@ -53,8 +53,6 @@ export function openTree(
   const hasher = new BlockHasher({ hash: hash.toLowerCase(), salt, hashType, ...run });
   try {
     const layout = treeLayout({ dataBlocks, hashBlockSize, digestSize: hasher.digestSize, hashType });
-    // veritysetup's words for no data at all, whose root hash would be of nothing.
-    if (dataBlocks === 0) throw new VerityError('Hash area overflow.', 'EINVAL', 'there is not one whole data block');
     const start = treeStart(hashOffset, hashBlockSize, hasSuperblock);
     const end = Math.max(dataBlocks * dataBlockSize, (start + layout.hashBlocks) * hashBlockSize);
     if (!Number.isSafeInteger(end)) throw new VerityError('Device offset overflow.');
@@ -63,4 +61,9 @@ export function openTree(
     hasher.close();
     throw error;
   }
+}
+
+/** Without data a root hash would be of nothing, and anything would have it. @throws VerityError in veritysetup's words */
+export function checkSomeData(dataBlocks: number): void {
+  if (dataBlocks === 0) throw new VerityError('Hash area overflow.', 'EINVAL', 'there is not one whole data block');
 }

@@ -22,6 +22,7 @@ export interface Superblock {
 export const superblockSize = 512;
 export const maxSaltSize = 256;
 
+export const noSignature = 'No VERITY signature.';
 const signature = Buffer.from('verity\0\0', 'latin1');
 const field = { version: 8, hashType: 12, uuid: 16, hash: 32, dataBlockSize: 64, hashBlockSize: 68 } as const;
 const tail = { dataBlocks: 72, saltSize: 80, salt: 88 } as const;
@@ -36,7 +37,7 @@ const maxBlockSize = 512 * 1024;
 export function parseSuperblock(bytes: Uint8Array): Superblock {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.length < superblockSize || !view.subarray(0, signature.length).equals(signature))
-    throw new VerityError('No VERITY signature.');
+    throw new VerityError(noSignature);
   const version = view.readUInt32LE(field.version);
   if (version !== 1) throw new VerityError(`Unsupported VERITY version ${version}.`);
   const hashType = checkHashType(view.readUInt32LE(field.hashType));

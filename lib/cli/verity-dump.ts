@@ -1,0 +1,14 @@
+import { dumpVerity } from '../dm/verity/dump.js';
+import { CliError, Exit, type Invocation } from './command.js';
+import { headerJson, headerText } from './verity-header.js';
+import { hashOffsetOption, verityRunOptions } from './verity-options.js';
+
+/** `dmalg verity dump HASH` */
+export async function dumpHeader(invocation: Invocation): Promise<number> {
+  const [, hash] = invocation.positionals;
+  if (hash === undefined) throw new CliError("dump: requires <hash_device> as arguments; see 'dmalg verity --help'");
+  const hashOffset = hashOffsetOption(invocation);
+  const header = await dumpVerity(hash, { hashOffset, ...verityRunOptions(invocation) });
+  process.stdout.write(invocation.values.json ? headerJson(header) : headerText(hash, header, hashOffset));
+  return Exit.done;
+}

@@ -1,0 +1,133 @@
+import { checkAborted } from '../../alg/abort.js';
+import { type Bio, eachBio } from './bios.js';
+import type { BlockFile } from './block-file.js';
+import type { OnProgress } from './format.js';
+import type { Tree } from './parameters.js';
+import type { OnBlocks } from './tree-writer.js';
+import type { Verdict } from './verdict.js';
+
+/** Looks at the blocks of a tree, a level at a time, and at its data, which is level -1. */
+export class TreeReader {
+  readonly #tree: Tree;
+  readonly #dataFile: BlockFile;
+  readonly #hashFile: BlockFile;
+  readonly #verdict: Verdict;
+  readonly #options: { onProgress?: OnProgress; onBlocks?: OnBlocks; signal?: AbortSignal };
+
+  constructor(
+    tree: Tree,
+    dataFile: BlockFile,
+    hashFile: BlockFile,
+    verdict: Verdict,
+    options: { onProgress?: OnProgress; onBlocks?: OnBlocks; signal?: AbortSignal },
+  ) {
+    this.#tree = tree;
+    this.#dataFile = dataFile;
+    this.#hashFile = hashFile;
+    this.#verdict = verdict;
+    this.#options = options;
+  }
+
+  /** The digest of the block at the top: of the data block, where there is only one. */
+  async topDigest(): Promise<Buffer> {
+    const { layout, hasher } = this.#tree;
+    const level = layout.levels.length - 1;
+    const { size } = this.#place(level);
+    const bytes = Buffer.allocUnsafe(size);
+    const digest = Buffer.alloc(layout.digestSize);
+    await this.#read(level, 0, bytes);
+    await hasher.hash(bytes, digest, size);
+    return digest;
+  }
+
+  /** Judges the blocks of a level by the level above it, which has been judged. */
+  async verifyLevel(level: number): Promise<void> {
+    const { layout, hasher, hashBlockSize } = this.#tree;
+    const { stride, hashesPerBlock: group } = layout;
+    const { size, blocks } = this.#place(level);
+    const contiguous = stride * group === hashBlockSize;
+    const parents = new Map<Bio, Buffer>();
+    await eachBio(
+      { blocks, blockSize: size, stride, group, contiguous },
+      async (bio) => {
+        checkAborted(this.#options.signal);
+        const from = Math.floor(bio.first / group);
+        const to = Math.floor((bio.first + bio.count - 1) / group);
+        const above = Buffer.allocUnsafe((to - from + 1) * hashBlockSize);
+        parents.set(bio, above);
+        await Promise.all([this.#read(level, bio.first, bio.bytes), this.#readHash(level + 1, from, above)]);
+        await hasher.hash(bio.bytes, bio.digests, size, stride);
+      },
+      (bio) => {
+        this.#compare(level, bio, parents.get(bio)!);
+        parents.delete(bio);
+        if (level < 0) this.#options.onProgress?.((bio.first + bio.count) * size, blocks * size);
+      },
+    );
+  }
+
+  /** A bio's digests are what the hash blocks above it have to hold, the zeroes between them included. */
+  #compare(level: number, bio: Bio, above: Buffer): void {
+    const { layout, hashBlockSize } = this.#tree;
+    const { stride, hashesPerBlock: group } = layout;
+    for (let first = bio.first; first < bio.first + bio.count; ) {
+      const parent = Math.floor(first / group);
+      const count = Math.min((parent + 1) * group, bio.first + bio.count) - first;
+      const at = (parent - Math.floor(bio.first / group)) * hashBlockSize;
+      const block = above.subarray(at, at + hashBlockSize);
+      const digests = bio.digests.subarray((first - bio.first) * stride, (first - bio.first + count) * stride);
+      if (!this.#verdict.isTrusted(level + 1, parent)) this.#verdict.unverifiable(level, first, count);
+      else this.#compareBlock(level, first, count, digests, block);
+      first += count;
+    }
+  }
+
+  #compareBlock(level: number, first: number, count: number, digests: Buffer, block: Buffer): void {
+    const { layout } = this.#tree;
+    const { stride, digestSize, hashesPerBlock: group } = layout;
+    const parent = Math.floor(first / group);
+    const inBlock = first % group;
+    const held = block.subarray(inBlock * stride, (inBlock + count) * stride);
+    let spare = -1;
+    if (!held.equals(digests)) {
+      for (let index = 0; index < count; index++) {
+        const at = index * stride;
+        if (held.compare(digests, at, at + digestSize, at, at + digestSize))
+          this.#verdict.bad(level, first + index, 'digest');
+        else if (spare < 0) spare = firstOther(held, at + digestSize, at + stride);
+      }
+      if (spare >= 0) spare += inBlock * stride;
+    }
+    // What is behind the last digest of a block is looked at with that.
+    const isLast = inBlock + count === group || first + count === this.#place(level).blocks;
+    if (isLast && spare < 0) spare = firstOther(block, (inBlock + count) * stride, block.length);
+    if (spare >= 0) this.#verdict.bad(level + 1, parent, 'spare', spare);
+  }
+
+  async #read(level: number, first: number, bytes: Buffer): Promise<void> {
+    const { dataBlockSize } = this.#tree;
+    if (level >= 0) return this.#readHash(level, first, bytes, true);
+    await this.#dataFile.read(bytes, first * dataBlockSize);
+    await this.#options.onBlocks?.(first * dataBlockSize, bytes);
+  }
+
+  async #readHash(level: number, first: number, bytes: Buffer, isTurn = false): Promise<void> {
+    const { start, layout, hashBlockSize, dataBlocks, dataBlockSize } = this.#tree;
+    const block = layout.levels[level]!.first + first;
+    await this.#hashFile.read(bytes, (start + block) * hashBlockSize);
+    if (isTurn) await this.#options.onBlocks?.(dataBlocks * dataBlockSize + block * hashBlockSize, bytes);
+  }
+
+  #place(level: number): { size: number; blocks: number } {
+    const { layout, dataBlocks, dataBlockSize, hashBlockSize } = this.#tree;
+    return level < 0
+      ? { size: dataBlockSize, blocks: dataBlocks }
+      : { size: hashBlockSize, blocks: layout.levels[level]!.blocks };
+  }
+}
+
+/** Where the first byte is that is not zero, or -1. */
+function firstOther(bytes: Buffer, from: number, to: number): number {
+  const found = bytes.subarray(from, to).findIndex((byte) => byte !== 0);
+  return found < 0 ? -1 : from + found;
+}
