@@ -29,7 +29,7 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
 }
 
 /** @throws VerityError in veritysetup's words. Unlike it, this fails where the file cannot be read. */
-async function readRootHash(text: string | undefined, path: string | undefined): Promise<Buffer> {
+export async function readRootHash(text: string | undefined, path: string | undefined): Promise<Buffer> {
   if (text === undefined && path === undefined)
     throw new VerityError('Command requires <root_hash> or --root-hash-file option as argument.');
   const hex =

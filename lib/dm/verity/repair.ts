@@ -1,5 +1,3 @@
-import type { Engine } from '../../alg/engine.js';
-import { sharedEngine } from '../../alg/engines.js';
 import { checkAborted } from '../../alg/abort.js';
 import { BlockFile, checkNotTiny } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
@@ -146,7 +144,7 @@ async function mend({
     const { area, file, block, position } = image.place(message);
     return { area, path: file.path, block, position };
   };
-  const code = new ReedSolomon(layout.roots, lanesOf(options.engine));
+  const code = new ReedSolomon(layout.roots, options.engine);
   const mender = new ImageMender(
     new MendedImage(image, writable),
     rootHash,
@@ -168,12 +166,15 @@ async function mend({
   const left = sum(counts.left);
   const written = to === 'in-place' ? await files.sync() : left === 0 ? await files.commit() : [];
   const good = left + sum(counts['not written']) + unjudgedParity === 0;
-  return { good, blocks, mended: counts.mended, notWritten: counts['not written'], left: counts.left, unjudgedParity, written };
-}
-
-/** The kernel's AIO runs nothing but the kernel's ciphers. */
-function lanesOf(engine: RepairOptions['engine']): Engine {
-  return typeof engine === 'object' && engine.name !== 'aio' ? engine : sharedEngine('lanes');
+  return {
+    good,
+    blocks,
+    mended: counts.mended,
+    notWritten: counts['not written'],
+    left: counts.left,
+    unjudgedParity,
+    written,
+  };
 }
 
 /** The files in use, and which of them are copies that are to have a name. */

@@ -9,16 +9,16 @@ export class Bitmap {
   }
 
   has(index: number): boolean {
-    return (this.#bits[Math.floor(index / 8)]! & (1 << index % 8)) !== 0;
+    return (this.#bits[Math.floor(index / 8)]! & (1 << (index % 8))) !== 0;
   }
   add(index: number): void {
     if (this.has(index)) return;
-    this.#bits[Math.floor(index / 8)]! |= 1 << index % 8;
+    this.#bits[Math.floor(index / 8)]! |= 1 << (index % 8);
     this.size++;
   }
   delete(index: number): void {
     if (!this.has(index)) return;
-    this.#bits[Math.floor(index / 8)]! &= ~(1 << index % 8);
+    this.#bits[Math.floor(index / 8)]! &= ~(1 << (index % 8));
     this.size--;
   }
 

@@ -104,6 +104,10 @@ export class FecImage {
     const needed = this.offset + this.layout.paritySize;
     const { size, path } = this.files.fecFile;
     if (size < needed)
-      throw new VerityError('Invalid FEC segment length.', 'EIO', `${path} has ${size} bytes, its parity ends at ${needed}`);
+      throw new VerityError(
+        'Invalid FEC segment length.',
+        'EIO',
+        `${path} has ${size} bytes, its parity ends at ${needed}`,
+      );
   }
 }

@@ -1,5 +1,6 @@
 import { checkAborted } from '../../../alg/abort.js';
 import { eachBio } from '../bios.js';
+import { VerityError } from '../error.js';
 import type { OnProgress } from '../format.js';
 import { TrustedHashes } from '../trusted-hashes.js';
 import { Bitmap } from './bitmap.js';
@@ -72,6 +73,7 @@ export class ImageMender {
       for (let level = this.#mended.image.tree.layout.levels.length - 1; level >= -1; level--) {
         await this.#judgeLevel(level);
         await this.#mendSuspects();
+        this.#checkTop();
       }
       await this.#addForeign();
       for (const block of this.#suspects) this.#events.onLeft(block);
@@ -79,6 +81,18 @@ export class ImageMender {
     } finally {
       this.#encoder.close();
     }
+  }
+
+  /** Nothing can be judged below a block at the top that is none. @throws VerityError in veritysetup's words */
+  #checkTop(): void {
+    const { layout, dataBlocks } = this.#mended.image.tree;
+    const top = layout.levels.length > 0 ? dataBlocks : 0;
+    if (this.#suspects.has(top))
+      throw new VerityError(
+        'Verification of root hash failed.',
+        'EPERM',
+        'the block at the top has another digest, and FEC cannot mend it; is the root hash right?',
+      );
   }
 
   /** Looks at each block of a level, or of the data: level -1. */
@@ -94,10 +108,7 @@ export class ImageMender {
         checkAborted(this.#signal);
         const position = (start + first) * blockSize;
         await this.#mended.read(position, bytes);
-        await Promise.all([
-          hasher.hash(bytes, digests, blockSize, stride),
-          this.#encoder.add(position, bytes),
-        ]);
+        await Promise.all([hasher.hash(bytes, digests, blockSize, stride), this.#encoder.add(position, bytes)]);
       },
       async ({ first, count, digests }) => {
         for (let index = 0; index < count; index++) {
@@ -180,7 +191,8 @@ export class ImageMender {
           const [right, there] = [bytes, held].map((each) => each.subarray(at, at + setParity) as Buffer);
           if (this.#touched.has(set) || right!.equals(there!)) continue;
           if (isForeign(set)) unjudged++;
-          else for (const index of await this.#mender.writeParity(set, right!, there!)) this.#events.onParity(set, index);
+          else
+            for (const index of await this.#mender.writeParity(set, right!, there!)) this.#events.onParity(set, index);
         }
       },
     });

@@ -52,16 +52,13 @@ export class ParityEncoder {
   }
 
   /** Gives all parity, once the whole message has been added. */
-  async finish(streams: ParityStreams): Promise<void> {
-    if (!this.#parity) return;
-    for (let first = 0; first < this.layout.codewords; first += this.#columns) {
-      const columns = Math.min(this.#columns, this.layout.codewords - first);
-      if (first > 0) {
-        this.#parity.reset(first);
-        await this.#readWindow(first, columns, streams);
-      }
-      await this.#give(first, columns, streams);
-    }
+  finish(streams: ParityStreams): Promise<void> {
+    return this.#windows(streams, true);
+  }
+
+  /** Gives all parity of a message of which nothing has been added: it reads all of it. */
+  encode(streams: ParityStreams): Promise<void> {
+    return this.#windows(streams, false);
   }
 
   /** Frees the memory before the garbage collector would. */
@@ -70,6 +67,15 @@ export class ParityEncoder {
   }
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async #windows(streams: ParityStreams, added: boolean): Promise<void> {
+    for (let first = 0; first < this.layout.codewords; first += this.#columns) {
+      const columns = Math.min(this.#columns, this.layout.codewords - first);
+      if (first > 0) this.#parity!.reset(first);
+      if (first > 0 || !added) await this.#readWindow(first, columns, streams);
+      await this.#give(first, columns, streams);
+    }
   }
 
   /** Adds what of the message belongs to a window: one stretch of each row. */

@@ -1,6 +1,8 @@
 import { checkBytes, checkInteger, wrongSize } from '../../../alg/bytes.js';
 import type { Done, Engine, Work } from '../../../alg/engine.js';
+import { sharedEngine } from '../../../alg/engines.js';
 import { algError } from '../../../alg/error.js';
+import type { TfmOptions } from '../../../alg/tfm.js';
 import { binding, type CodeHandle, type ParityHandle, type WordArguments } from '../../../binding.js';
 
 /** Symbols of a word. */
@@ -29,12 +31,13 @@ export class ReedSolomon {
   readonly handle: CodeHandle;
   readonly engine: Engine;
 
-  /** @throws RangeError */
-  constructor(roots: number, engine: Engine) {
+  /** Runs on worker lanes, or on an engine of the caller's. @throws RangeError */
+  constructor(roots: number, engine?: TfmOptions['engine']) {
     checkInteger('roots', roots, minRoots, maxRoots);
     this.roots = roots;
     this.messageSize = wordSize - roots;
-    this.engine = engine;
+    // The kernel's AIO runs nothing but the kernel's ciphers.
+    this.engine = typeof engine === 'object' && engine.name !== 'aio' ? engine : sharedEngine('lanes');
     this.handle = opened(binding().rs_open(roots));
   }
 

@@ -50,7 +50,10 @@ export class SetMender {
       this.#mended.readParity(set * setParity, parity),
       ...Array.from({ length: rows }, (_, index) => this.#mended.read(block(index) * blockSize, row(message, index))),
     ]);
-    const states = Array.from({ length: rows }, (_, index): State => (block(index) < this.#foreign ? 'unknown' : 'foreign'));
+    const states = Array.from(
+      { length: rows },
+      (_, index): State => (block(index) < this.#foreign ? 'unknown' : 'foreign'),
+    );
     const having = (state: State) => [...states.keys()].filter((index) => states[index] === state);
     const mended: number[] = [];
 
@@ -75,7 +78,8 @@ export class SetMender {
       }
     }
     const good = having('good').map(block);
-    const wrong = good.length === rows ? await this.#mendParity(set, message.subarray(0, rows * blockSize), parity) : undefined;
+    const wrong =
+      good.length === rows ? await this.#mendParity(set, message.subarray(0, rows * blockSize), parity) : undefined;
     return { good, mended, parity: wrong };
   }
 
