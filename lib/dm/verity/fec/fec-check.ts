@@ -1,7 +1,9 @@
 import { checkAborted } from '../../../alg/abort.js';
-import type { FecImage } from './fec-image.js';
+import { OpenFiles } from '../open-files.js';
+import { FecImage } from './fec-image.js';
+import { type FecImageOptions, openFecImage } from './open-image.js';
 import { ParityEncoder } from './parity-encoder.js';
-import type { ReedSolomon } from './reed-solomon.js';
+import { ReedSolomon } from './reed-solomon.js';
 
 /** How much of an image FEC could mend, knowing nothing but the parity. */
 export interface FecReport {
@@ -14,11 +16,27 @@ export interface FecReport {
   firstBeyond: number | undefined;
 }
 
+/** Checks the FEC area of an image, which need not have a good block. @throws VerityError in veritysetup's words, AlgError, AbortError */
+export async function checkVerityFec(
+  dataPath: string,
+  hashPath: string,
+  options: FecImageOptions & { signal?: AbortSignal },
+): Promise<FecReport> {
+  await using files = new OpenFiles();
+  const { tree, layout, area, sources } = await openFecImage(files, dataPath, hashPath, options, 'r');
+  try {
+    const code = new ReedSolomon(layout.roots, options.engine);
+    return await checkFec(new FecImage(tree, layout, sources, area.offset), code, options.signal);
+  } finally {
+    tree.hasher.close();
+  }
+}
+
 /**
  * Checks the FEC area against all that it covers, as `veritysetup verify` does with an image that is bad; and also with one that is good, whose parity may not be.
  * Sets that are as they should be are found by computing their parity again. @throws AbortError, the system's error
  */
-export async function checkFec(image: FecImage, code: ReedSolomon, signal?: AbortSignal): Promise<FecReport> {
+async function checkFec(image: FecImage, code: ReedSolomon, signal?: AbortSignal): Promise<FecReport> {
   const { setParity } = image.layout;
   const report: FecReport = { repairable: 0, wrong: 0, beyond: 0, firstBeyond: undefined };
   let stored = Buffer.alloc(0);
