@@ -13,6 +13,7 @@ want xz xz-utils
 want dmsetup dmsetup
 want setpriv util-linux
 want clang-format clang-format
+[ -e /usr/include/isa-l.h ] || need="$need libisal-dev"
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"
 [ -z "$need" ] && exit 0
 command="apt-get install --yes --no-install-recommends$need"
