@@ -82,11 +82,15 @@ describe('verity repair', function () {
     spoil(spoiled, 'hash', 2, random);
     spoil(spoiled, 'hash', hashBlocks - 1, random);
     for (const block of [0, 17, 450, 899]) spoil(spoiled, 'data', block, random);
-    spoil(spoiled, 'fec', 9, random);
+    spoiled.fec[9 * blockSize]! ^= 1; // a whole block of it would be all parity of its words
     write(spoiled);
     const result = await repair('in-place');
-    expect(result.good).to.equal(true);
-    expect(result.mended).to.deep.equal({ data: 4, hash: 3, fec: 1 });
+    expect(counts(result)).to.deep.equal({
+      good: true,
+      mended: { data: 4, hash: 3, fec: 1 },
+      left: { data: 0, hash: 0, fec: 0 },
+      unjudgedParity: 0,
+    });
     expect(read()).to.deep.equal(right);
     expect(counts(await repair('dry-run')).mended).to.deep.equal({ data: 0, hash: 0, fec: 0 });
   });
@@ -124,8 +128,9 @@ describe('verity repair', function () {
     let code = '';
     await repair({ data: path('new-data') }).catch((error) => (code = error.code));
     expect(code).to.equal('EEXIST');
-    for (let block = 0; block < 300; block += 2) spoil(spoiled, 'data', block, random);
-    write(spoiled);
+    const beyond = copy(right);
+    for (let block = 0; block < 300; block += 2) spoil(beyond, 'data', block, random);
+    write(beyond);
     rmSync(path('new-data'));
     expect((await repair({ data: path('new-data') })).written).to.deep.equal([]);
     expect(readdirSync(folder).filter((name) => name.includes('part') || name === 'new-data')).to.deep.equal([]);
