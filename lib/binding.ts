@@ -12,6 +12,12 @@ export interface OpHandle {
 export interface EngineHandle {
   readonly [kind]: 'engine';
 }
+export interface CodeHandle {
+  readonly [kind]: 'code';
+}
+export interface ParityHandle {
+  readonly [kind]: 'parity';
+}
 /** Called on the JavaScript thread with the number of triplets {id, bytes or -errno, 1 if asynchronous} in the ring. */
 export type Deliver = (count: number) => void;
 
@@ -42,6 +48,17 @@ export type BatchArguments = [
   dstStride: number,
   status: Int32Array,
   salt: Uint8Array | null,
+];
+
+/** Words of a Reed-Solomon code to be corrected, as native code takes them: see native/reed_solomon.h. */
+export type WordArguments = [
+  code: CodeHandle,
+  message: Uint8Array,
+  parity: Uint8Array,
+  rows: number,
+  erased: Uint8Array,
+  status: Int16Array,
+  changed: Uint32Array,
 ];
 
 /**
@@ -86,6 +103,21 @@ export interface Binding {
   bytes_misalignment(bytes: Uint8Array, alignment: number): number;
   key_request(type: string, description: string): number;
   key_read(serial: number, into: Uint8Array): number;
+  rs_open(roots: number): CodeHandle | number;
+  rs_decode(...words: WordArguments): number;
+  engine_submit_rs_decode(engine: EngineHandle, id: number, ...words: WordArguments): number;
+  parity_open(code: CodeHandle, codewords: number, columns: number): ParityHandle | number;
+  parity_reset(parity: ParityHandle, first: number): number;
+  parity_add(parity: ParityHandle, position: number, src: Uint8Array): number;
+  engine_submit_parity_add(
+    engine: EngineHandle,
+    id: number,
+    parity: ParityHandle,
+    position: number,
+    src: Uint8Array,
+  ): number;
+  parity_read(parity: ParityHandle, column: number, dst: Uint8Array): number;
+  parity_close(parity: ParityHandle): number;
 }
 
 let loaded: Binding | undefined;

@@ -6,6 +6,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_engine(env, exports);
   export_keyring(env, exports);
   export_file(env, exports);
+  export_fec(env, exports);
   return exports;
 }
 

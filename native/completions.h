@@ -21,6 +21,8 @@ class Completions {
   // Where the JavaScript handle keeps its pointer: set to null when the object goes.
   void set_owner(Completions** owner) { owner_ = owner; }
   long submit(std::unique_ptr<Job> job);
+  // Whether it runs whatever an op may be, and not only the kernel's.
+  virtual bool takes_any_op() const { return false; }
 
  protected:
   virtual ~Completions();

@@ -9,6 +9,7 @@ void export_op(Napi::Env env, Napi::Object exports);
 void export_engine(Napi::Env env, Napi::Object exports);
 void export_keyring(Napi::Env env, Napi::Object exports);
 void export_file(Napi::Env env, Napi::Object exports);
+void export_fec(Napi::Env env, Napi::Object exports);
 
 // A function on raw Node-API: for what is called for each small request.
 inline napi_value raw_function(napi_env env, const char* name, napi_callback callback) {

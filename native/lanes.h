@@ -12,6 +12,7 @@ class Lanes : public Completions {
       : Completions(env, callback, ring), count_(count) {}
   // Starts the threads with this niceness, which the environment must permit. Returns 0 or -errno.
   long open_lanes(int nice);
+  bool takes_any_op() const override { return true; }
 
  private:
   struct Slice {

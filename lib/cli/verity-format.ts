@@ -3,7 +3,7 @@ import { formatVerity } from '../dm/verity/format.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
 import { headerJson, headerText } from './verity-header.js';
-import { givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
+import { fecOption, givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
 import { withProgress } from './verity-progress.js';
 
 /** Of the machines that Debian's kernels run on; a larger block is for another one's. */
@@ -17,10 +17,12 @@ export async function formatImage(invocation: Invocation): Promise<number> {
     throw new CliError("format: requires <data_device> <hash_device> as arguments; see 'dmalg verity --help'");
   const uuid = stringOption(invocation, 'uuid');
   const hashOffset = hashOffsetOption(invocation);
+  const fec = fecOption(invocation);
   const options = {
     ...givenParameters(invocation),
     ...verityRunOptions(invocation),
     ...(uuid !== undefined && { uuid }),
+    ...(fec && { fec }),
     hashOffset,
     superblock: values['no-superblock'] !== true,
   };
@@ -30,7 +32,7 @@ export async function formatImage(invocation: Invocation): Promise<number> {
       `WARNING: Kernel cannot activate device if data block size exceeds page size (${pageSize}).\n`,
     );
   const status = await writeRootHash(stringOption(invocation, 'root-hash-file'), image.rootHash);
-  process.stdout.write(values.json ? headerJson(image) : headerText(hash, image, hashOffset));
+  process.stdout.write(values.json ? headerJson(image) : headerText(hash, image, hashOffset, fec?.offset));
   return status;
 }
 

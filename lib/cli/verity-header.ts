@@ -6,11 +6,12 @@ export interface Header extends VerityParameters {
   /** Bytes to the end of the tree. */
   hashEnd: number;
   rootHash?: Buffer;
+  fec?: { roots: number; blocks: number; end: number };
 }
 
 /** What veritysetup prints of an image, letter by letter. It says how long the hash area is only where that is the file. */
-export function headerText(path: string, header: Header, hashOffset: number): string {
-  const { rootHash } = header;
+export function headerText(path: string, header: Header, hashOffset: number, fecOffset = 0): string {
+  const { rootHash, fec } = header;
   const rows: [string, string | number][] = [
     ['UUID:            ', header.uuid ?? ''],
     ['Hash type:       ', header.hashType],
@@ -19,16 +20,23 @@ export function headerText(path: string, header: Header, hashOffset: number): st
     ['Hash blocks:     ', header.hashBlocks],
     ['Hash block size: ', header.hashBlockSize],
     ['Hash algorithm:  ', header.hash],
+    ...(fec
+      ? ([
+          ['FEC RS roots:   ', fec.roots],
+          ['FEC blocks:     ', fec.blocks],
+        ] as [string, number][])
+      : []),
     ['Salt:            ', hex(header.salt) || '-'],
     ...(rootHash ? [['Root hash:      ', hex(rootHash)] as [string, string]] : []),
     ...(hashOffset === 0 ? [['Hash device size: ', `${header.hashEnd} [bytes]`] as [string, string]] : []),
+    ...(fec && fecOffset === 0 ? [['FEC device size: ', `${fec.end} [bytes]`] as [string, string]] : []),
   ];
   return [`VERITY header information for ${path}`, ...rows.map(([name, value]) => `${name}\t${value}`), ''].join('\n');
 }
 
 /** The same as JSON. */
 export function headerJson(header: Header): string {
-  const { rootHash, uuid, salt, hashType, hash, dataBlocks, dataBlockSize, hashBlocks, hashBlockSize, hashEnd } =
+  const { rootHash, fec, uuid, salt, hashType, hash, dataBlocks, dataBlockSize, hashBlocks, hashBlockSize, hashEnd } =
     header;
   const shown = {
     uuid: uuid ?? null,
@@ -41,6 +49,7 @@ export function headerJson(header: Header): string {
     salt: hex(salt),
     ...(rootHash && { rootHash: hex(rootHash) }),
     hashEnd,
+    ...(fec && { fec }),
   };
   return `${JSON.stringify(shown, null, 2)}\n`;
 }

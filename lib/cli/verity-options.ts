@@ -1,6 +1,7 @@
 import { type Engine, openLanes } from '../alg/engine.js';
 import type { ProviderName } from '../alg/provider.js';
 import { VerityError } from '../dm/verity/error.js';
+import { defaultRoots, type FecArea } from '../dm/verity/fec/fec-image.js';
 import type { VerityParameters } from '../dm/verity/parameters.js';
 import { maxSaltSize } from '../dm/verity/superblock.js';
 import { algOptions, runOptions, stringOption } from './alg-options.js';
@@ -21,6 +22,20 @@ export const treeOptions: Record<string, OptionHelp> = {
   jobs: { type: 'string', value: 'N', help: 'worker threads (default: one for each CPU)' },
   provider: algOptions['provider']!,
 };
+
+export const fecOptions: Record<string, OptionHelp> = {
+  'fec-device': { type: 'string', value: 'FILE', help: 'where the FEC data is; it may be DATA or HASH' },
+  'fec-offset': { type: 'string', value: 'BYTES', help: 'where it begins (default: 0)' },
+  'fec-roots': { type: 'string', value: 'N', help: 'bytes of parity for each word of 255, from 2 to 24 (default: 2)' },
+};
+
+/** Where the FEC data is, if there is any. @throws CliError */
+export function fecOption(invocation: Invocation): (Required<FecArea> & { path: string }) | undefined {
+  const path = stringOption(invocation, 'fec-device');
+  const offset = givenNumber(invocation, 'fec-offset') ?? 0;
+  const roots = givenNumber(invocation, 'fec-roots') ?? defaultRoots;
+  return path === undefined ? undefined : { path, offset, roots };
+}
 
 /** What is given of the parameters of a tree. @throws CliError, VerityError in veritysetup's words */
 export function givenParameters(invocation: Invocation): Partial<VerityParameters> {

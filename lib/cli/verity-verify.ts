@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { VerityError } from '../dm/verity/error.js';
+import { checkVerityFec, type FecReport } from '../dm/verity/fec/fec-check.js';
+import { type Repair, repairVerity } from '../dm/verity/repair.js';
 import type { BadBlock } from '../dm/verity/verdict.js';
 import { type Verification, verifyVerity } from '../dm/verity/verify.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation, integerOption } from './command.js';
-import { givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
+import { fecOption, givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
 import { withProgress } from './verity-progress.js';
 
 /** `dmalg verity verify DATA HASH ROOT` */
@@ -23,13 +25,42 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
   };
   const found = await withProgress(invocation, (run) => verifyVerity(data, hash, rootHash, { ...options, ...run }));
   if (!found.good) process.stderr.write(veritysetupLines(found));
-  if (values.json) process.stdout.write(`${JSON.stringify(shown(found), null, 2)}\n`);
+  const fec = fecOption(invocation);
+  const report =
+    fec && (await withProgress(invocation, ({ signal }) => checkVerityFec(data, hash, { ...options, fec, signal })));
+  if (report) process.stderr.write(fecLines(report, found.good));
+  if (values.json)
+    process.stdout.write(`${JSON.stringify({ ...shown(found), ...(report && { fec: report }) }, null, 2)}\n`);
   else if (!found.good) process.stdout.write(listing(found));
-  return found.good ? Exit.done : Exit.verification;
+  if (found.good) return Exit.done;
+  // As veritysetup ends, unless no repair would give the root hash.
+  const isRepairable = report !== undefined && report.beyond === 0 && report.repairable > 0;
+  const mayBeMended =
+    isRepairable &&
+    (found.rootHash ||
+      (await canMend(() => repairVerity(data, hash, rootHash, { ...options, fec: fec!, to: 'dry-run' }))));
+  return mayBeMended ? Exit.done : Exit.verification;
+}
+
+async function canMend(repair: () => Promise<Repair>): Promise<boolean> {
+  return repair().then(
+    ({ good }) => good,
+    () => false,
+  );
+}
+
+/** What veritysetup says of the FEC area where the image is bad; it does not look at it where that is good. */
+function fecLines({ repairable, beyond, firstBeyond }: FecReport, good: boolean): string {
+  if (good && repairable + beyond === 0) return '';
+  if (beyond > 0)
+    return good
+      ? `The FEC area does not fit the data, from RS block ${firstBeyond} on.\n`
+      : `Failed to repair parity for block ${firstBeyond}.\nErrors cannot be repaired with FEC device.\n`;
+  return `Found ${repairable} repairable errors with FEC device.\n`;
 }
 
 /** @throws VerityError in veritysetup's words. Unlike it, this fails where the file cannot be read. */
-async function readRootHash(text: string | undefined, path: string | undefined): Promise<Buffer> {
+export async function readRootHash(text: string | undefined, path: string | undefined): Promise<Buffer> {
   if (text === undefined && path === undefined)
     throw new VerityError('Command requires <root_hash> or --root-hash-file option as argument.');
   const hex =

@@ -2,7 +2,8 @@ import type { VerityCode } from '../dm/verity/error.js';
 import { CliError, type Command, Exit, type Invocation } from './command.js';
 import { dumpHeader } from './verity-dump.js';
 import { formatImage } from './verity-format.js';
-import { treeOptions } from './verity-options.js';
+import { fecOptions, treeOptions } from './verity-options.js';
+import { repairImage, repairOptions } from './verity-repair.js';
 import { verifyImage } from './verity-verify.js';
 
 /** Exit statuses, which are veritysetup's: it takes what it cannot read or write for wrong parameters. */
@@ -17,6 +18,7 @@ const actions: Record<string, (invocation: Invocation) => Promise<number>> = {
   format: formatImage,
   verify: verifyImage,
   dump: dumpHeader,
+  repair: repairImage,
 };
 
 async function run(invocation: Invocation): Promise<number> {
@@ -31,16 +33,21 @@ async function run(invocation: Invocation): Promise<number> {
 
 export const verity: Command = {
   name: 'verity',
-  usage: 'format DATA HASH | verify DATA HASH ROOT | dump HASH [options]',
+  usage: 'format DATA HASH | verify DATA HASH ROOT | dump HASH | repair DATA HASH ROOT --fec-device FILE [options]',
   summary: "Hash trees of dm-verity, as veritysetup's, without root.",
   details: [
     'DATA and HASH are files or block devices, and may be one. A new HASH appears when it is complete; one that exists is written in',
     "place, the superblock last. Options, outputs and exit statuses are veritysetup's. verify lists every bad block on stdout, from the",
     'root hash down; blocks below a bad hash block cannot be judged, and are counted. It ends with status 2 where anything is bad, the',
     'root hash included.',
+    '',
+    'repair mends data, tree and parity from the FEC data: every block written has the digest that the tree wants, so a kill leaves an',
+    'image no worse than before. Status 0: all is right now; 2: something is not, and is listed.',
   ].join('\n'),
   options: {
     ...treeOptions,
+    ...fecOptions,
+    ...repairOptions,
     'max-errors': { type: 'string', value: 'N', help: 'bad blocks that verify lists; it counts all (default: 1000)' },
     json: { type: 'boolean', help: 'print JSON' },
     verbose: { type: 'boolean', short: 'v', help: 'say that it has been successful' },

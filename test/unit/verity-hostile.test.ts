@@ -103,26 +103,17 @@ describe('verity and hostile images', function () {
     expect(readdirSync(folder).filter((name) => name.includes('new'))).to.deep.equal([]);
   });
 
-  it('each byte of the message that parity is computed of comes by once, whichever way', async () => {
+  it('each byte of the message that parity is computed of comes by once', async () => {
     const data = readFileSync(path('data'));
     const tree = readFileSync(path('hash')).subarray(512);
-    const collect = () => {
-      const message = Buffer.alloc(data.length + tree.length);
-      let bytes = 0;
-      const onBlocks = (position: number, part: Uint8Array) => {
-        message.set(part, position);
-        bytes += part.length;
-      };
-      return { message, onBlocks, count: () => bytes };
+    const message = Buffer.alloc(data.length + tree.length);
+    let bytes = 0;
+    const onBlocks = (position: number, part: Uint8Array) => {
+      message.set(part, position);
+      bytes += part.length;
     };
-    const writing = collect();
-    const options = { dataBlockSize: 512, hashBlockSize: 512, salt: fill(3, 1), provider };
-    await formatVerity(path('data'), path('again'), { ...options, onBlocks: writing.onBlocks });
-    const reading = collect();
-    await verifyVerity(path('data'), path('hash'), root, { provider, onBlocks: reading.onBlocks });
-    for (const { message, count } of [writing, reading]) {
-      expect(message.equals(Buffer.concat([data, tree]))).to.equal(true);
-      expect(count()).to.equal(message.length);
-    }
+    await verifyVerity(path('data'), path('hash'), root, { provider, onBlocks });
+    expect(message.equals(Buffer.concat([data, tree]))).to.equal(true);
+    expect(bytes).to.equal(message.length);
   });
 });

@@ -86,6 +86,11 @@ export class BlockFile {
       done += (await this.#handle.write(from, done, from.length - done, position + done)).bytesWritten;
   }
 
+  /** What has been written is on stable storage when it is done. */
+  async sync(): Promise<void> {
+    await this.#handle.datasync();
+  }
+
   /** Gives a new file its name. */
   async commit(): Promise<void> {
     if (this.#partial === undefined) return;

@@ -5,6 +5,8 @@ import { eachBio } from './bios.js';
 import { BlockFile, checkNotTiny } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
 import { VerityError } from './error.js';
+import type { FecArea } from './fec/fec-image.js';
+import { FecWriter } from './fec/fec-writer.js';
 import {
   checkParameters,
   checkSomeData,
@@ -28,8 +30,8 @@ export interface FormatOptions extends Partial<VerityParameters>, Pick<BlockHash
   /** Default: a random one. */
   uuid?: string;
   onProgress?: OnProgress;
-  /** Each bio of data, and each run of hash blocks, for parity to be computed in the same pass. The bytes are valid until it resolves. */
-  onBlocks?: OnBlocks;
+  /** FEC data, computed in the same pass; its file may be one of the others, behind what is in it. Default: none. */
+  fec?: FecArea & { path: string };
   signal?: AbortSignal;
 }
 
@@ -41,6 +43,8 @@ export interface VerityImage extends VerityParameters {
   hashBlocks: number;
   /** Bytes from the start of the hash file to the end of the tree. */
   hashEnd: number;
+  /** Blocks of parity, and bytes from the start of the FEC file to their end. */
+  fec?: { roots: number; blocks: number; end: number };
 }
 
 /**
@@ -75,18 +79,29 @@ export async function formatVerity(
       try {
         checkSomeData(dataBlocks);
         const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
-        const rootHash = await writeTree(tree, dataFile, hashFile, options);
         const { start, layout } = tree;
-        const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
-        if (uuid) {
-          // A new file of a superblock alone is a hash block long, too.
-          const bytes = Buffer.alloc(hashFile.isNew && layout.hashBlocks === 0 ? hashEnd - hashOffset : superblockSize);
-          formatSuperblock({ ...parameters, uuid }).copy(bytes);
-          await hashFile.write(bytes, hashOffset);
+        const fec = options.fec && (await FecWriter.open(tree, options.fec, dataFile, hashFile, engine));
+        try {
+          const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
+          await fec?.finish();
+          const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
+          if (uuid) {
+            // A new file of a superblock alone is a hash block long, too.
+            const padded = hashFile.isNew && layout.hashBlocks === 0 ? hashEnd - hashOffset : superblockSize;
+            const bytes = Buffer.alloc(padded);
+            formatSuperblock({ ...parameters, uuid }).copy(bytes);
+            await hashFile.write(bytes, hashOffset);
+          }
+          checkAborted(signal);
+          await fec?.commit();
+          await hashFile.commit();
+          const parity = fec && {
+            fec: { roots: fec.layout.roots, blocks: fec.layout.rounds * fec.layout.roots, end: fec.end },
+          };
+          return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd, ...parity };
+        } finally {
+          await fec?.close();
         }
-        checkAborted(signal);
-        await hashFile.commit();
-        return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd };
       } finally {
         tree.hasher.close();
       }
@@ -102,7 +117,8 @@ async function writeTree(
   tree: Tree,
   dataFile: BlockFile,
   hashFile: BlockFile,
-  { onProgress, onBlocks, signal }: FormatOptions,
+  onBlocks: OnBlocks | undefined,
+  { onProgress, signal }: FormatOptions,
 ): Promise<Buffer> {
   const { dataBlocks, dataBlockSize, hashBlockSize, layout, hasher } = tree;
   const total = dataBlocks * dataBlockSize;

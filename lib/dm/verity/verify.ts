@@ -89,7 +89,7 @@ export async function verifyVerity(
 }
 
 /** Without superblock they have to be told. @throws VerityError */
-function givenParameters(options: VerifyOptions, hashOffset: number): VerityParameters {
+export function givenParameters(options: Partial<VerityParameters>, hashOffset: number): VerityParameters {
   const { hash, hashType, dataBlockSize, hashBlockSize } = { ...verityDefaults, ...options };
   const { salt = new Uint8Array(0), dataBlocks = 0 } = options;
   checkParameters({ hashType, dataBlockSize, hashBlockSize }, hashOffset);

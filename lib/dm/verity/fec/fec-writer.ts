@@ -1,0 +1,98 @@
+import { resolve } from 'node:path';
+import { BlockFile } from '../block-file.js';
+import type { BlockHasherOptions } from '../block-hasher.js';
+import { VerityError } from '../error.js';
+import type { Tree } from '../parameters.js';
+import { checkFecArea, type FecArea, type FecFiles, FecImage, fecLayout } from './fec-image.js';
+import type { FecLayout } from './fec-layout.js';
+import { ParityEncoder } from './parity-encoder.js';
+import { ReedSolomon } from './reed-solomon.js';
+
+/** Bytes of what lies behind the tree that are read at a time. */
+const pieceSize = 1 << 20;
+
+/** Writes the parity of an image while its tree is made: what is hashed goes to add(), and what is left comes in finish(). */
+export class FecWriter {
+  readonly layout: FecLayout;
+  readonly #image: FecImage;
+  readonly #encoder: ParityEncoder;
+
+  private constructor(image: FecImage, engine: BlockHasherOptions['engine']) {
+    this.layout = image.layout;
+    this.#image = image;
+    this.#encoder = new ParityEncoder(image.layout, new ReedSolomon(image.layout.roots, engine));
+  }
+
+  /**
+   * The FEC file may be the data or the hash file, behind what is in it; a new one has its name when it is committed.
+   * @throws VerityError in veritysetup's words, AlgError
+   */
+  static async open(
+    tree: Tree,
+    fec: FecArea & { path: string },
+    dataFile: BlockFile,
+    hashFile: BlockFile,
+    engine: BlockHasherOptions['engine'],
+  ): Promise<FecWriter> {
+    const area = checkFecArea(fec, tree);
+    // A hash file that is new has no name yet to be found by.
+    const fecFile = resolve(fec.path) === resolve(hashFile.path) ? hashFile : await createFile(fec.path);
+    try {
+      const hashEnd = (tree.start + tree.layout.hashBlocks) * tree.hashBlockSize;
+      const files: FecFiles = { dataFile, hashFile, fecFile };
+      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd));
+      return new FecWriter(new FecImage(tree, layout, files, area.offset), engine);
+    } catch (error) {
+      if (fecFile !== hashFile) await fecFile.close();
+      throw error;
+    }
+  }
+
+  /** Bytes from the start of the FEC file to the end of the parity. */
+  get end(): number {
+    return this.#image.offset + this.layout.paritySize;
+  }
+
+  /** Data blocks, and behind them hash blocks: TreeWriter's OnBlocks. */
+  readonly add = (position: number, bytes: Uint8Array): Promise<void> => this.#encoder.add(position, bytes);
+
+  /** Once the tree is written: adds what lies behind it in the hash file, and writes the parity. */
+  async finish(): Promise<void> {
+    const { dataBlocks, blockSize, messageSize } = this.layout;
+    const { tree, files, offset } = this.#image;
+    const treeEnd = (dataBlocks + tree.layout.hashBlocks) * blockSize;
+    // A FEC area in the hash file may lie behind its end, and what is between them will be zeroes.
+    const end = Math.min(messageSize, (dataBlocks - tree.start) * blockSize + files.hashFile.size);
+    const buffer = Buffer.allocUnsafeSlow(pieceSize);
+    for (let at = treeEnd; at < end; at += pieceSize) {
+      const piece = buffer.subarray(0, end - at);
+      await this.#image.read(at, piece);
+      await this.#encoder.add(at, piece);
+    }
+    await this.#encoder.finish({
+      read: (position, into) => this.#image.read(position, into),
+      take: (position, parity) => files.fecFile.write(parity, offset + position),
+    });
+  }
+
+  /** Gives a new FEC file its name. */
+  async commit(): Promise<void> {
+    if (this.#ownsFile) await this.#image.files.fecFile.commit();
+  }
+
+  /** Closes it; a new file that has not been committed is removed. */
+  async close(): Promise<void> {
+    this.#encoder.close();
+    if (this.#ownsFile) await this.#image.files.fecFile.close();
+  }
+
+  get #ownsFile(): boolean {
+    return this.#image.files.fecFile !== this.#image.files.hashFile;
+  }
+}
+
+async function createFile(path: string): Promise<BlockFile> {
+  return BlockFile.create(path).catch((cause: VerityError) => {
+    throw new VerityError(`Cannot create FEC image ${path} for writing.`, 'EINVAL', cause.detail, { cause });
+  });
+}

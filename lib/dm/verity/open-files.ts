@@ -1,0 +1,66 @@
+import { BlockFile } from './block-file.js';
+import { copyFile } from './copy-file.js';
+import type { FecFiles } from './fec/fec-image.js';
+
+/** Files that the mended image is written to, where it is not mended in place: each appears complete, or not at all. */
+export interface RepairOutput {
+  data: string;
+  /** Of a hash and of a FEC file that is none of the others. */
+  hash?: string;
+  fec?: string;
+}
+
+/** The files in use, and which of them are copies that are to have a name. */
+export class OpenFiles {
+  readonly #open: BlockFile[] = [];
+  readonly #copies = new Set<BlockFile>();
+
+  async open(path: string, mode: 'r' | 'r+'): Promise<BlockFile> {
+    const file = await BlockFile.open(path, mode);
+    this.#open.push(file);
+    return file;
+  }
+
+  isCopy(file: BlockFile): boolean {
+    return this.#copies.has(file);
+  }
+
+  /** Copies what has a name to go to; a file that is another one too is copied once. */
+  async copies(sources: FecFiles, to: RepairOutput, signal: AbortSignal | undefined): Promise<FecFiles> {
+    const { dataFile, hashFile, fecFile } = sources;
+    const copy = async (file: BlockFile, path: string | undefined) =>
+      path === undefined ? file : this.#copy(file, path, signal);
+    const data = await this.#copy(dataFile, to.data, signal);
+    const hash = hashFile.isSame(dataFile) ? data : await copy(hashFile, to.hash);
+    const isOther = !fecFile.isSame(dataFile) && !fecFile.isSame(hashFile);
+    const fec = isOther ? await copy(fecFile, to.fec) : fecFile.isSame(dataFile) ? data : hash;
+    return { dataFile: data, hashFile: hash, fecFile: fec };
+  }
+
+  async #copy(source: BlockFile, path: string, signal: AbortSignal | undefined): Promise<BlockFile> {
+    const file = await BlockFile.create(path);
+    this.#open.push(file);
+    if (!file.isNew)
+      throw Object.assign(new Error(`${path} exists; name a new file, or repair in place`), { code: 'EEXIST' });
+    this.#copies.add(file);
+    await copyFile(source, file, signal);
+    return file;
+  }
+
+  /** Everything is on stable storage. */
+  async sync(): Promise<string[]> {
+    for (const file of this.#open) await file.sync();
+    return [...new Set(this.#open.map(({ path }) => path))];
+  }
+
+  async commit(): Promise<string[]> {
+    for (const file of this.#copies) await file.sync();
+    for (const file of this.#copies) await file.commit();
+    return [...this.#copies].map(({ path }) => path);
+  }
+
+  /** Closes them; a copy without a name is removed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const file of this.#open) await file.close();
+  }
+}

@@ -1,0 +1,224 @@
+#include <cmath>
+#include <functional>
+#include <new>
+
+#include "arguments.h"
+#include "engine_slot.h"
+#include "exports.h"
+#include "reed_solomon.h"
+
+template <>
+struct HandleKind<const ReedSolomon> {
+  static constexpr napi_type_tag tag = {0x6f7f3c5d8a514b0eULL, 0x9a34a2d1c58be004ULL};
+};
+template <>
+struct HandleKind<Parity> {
+  static constexpr napi_type_tag tag = {0x6f7f3c5d8a514b0eULL, 0x9a34a2d1c58be005ULL};
+};
+
+namespace {
+
+// Work that is no cipher's, in the clothes of an op: lanes run it as they run a request.
+class WorkOp final : public Op {
+ public:
+  explicit WorkOp(std::function<long()> work) : work_(std::move(work)) {}
+  long run(const Unit&) override {
+    try {
+      return work_();
+    } catch (const std::bad_alloc&) {
+      return -ENOMEM;
+    }
+  }
+  long update(const uint8_t*, size_t) override { return -EOPNOTSUPP; }
+  long final(uint8_t*, size_t) override { return -EOPNOTSUPP; }
+  long clone(std::shared_ptr<Op>*) override { return -EOPNOTSUPP; }
+  long stage(const Unit&) override { return -EOPNOTSUPP; }
+  long reset() override { return -EOPNOTSUPP; }
+  long max_request() override { return -EOPNOTSUPP; }
+
+ private:
+  std::function<long()> work_;
+};
+
+// (engine, id, ...): the rest is what the work is made of.
+Napi::Value submit(const Napi::CallbackInfo& info, std::shared_ptr<Op> op, long error) {
+  Napi::Env env = info.Env();
+  auto* engine = handle_slot<EngineSlot>(env, info[0]);
+  if (!engine || !*engine || !(*engine)->target) return number(env, -EBADF);
+  if (error) return number(env, error);
+  if (!(*engine)->target->takes_any_op()) return number(env, -EOPNOTSUPP);
+  auto job = std::make_unique<Job>();
+  job->id = u32(env, info[1]);
+  job->op = std::move(op);
+  return number(env, (*engine)->target->submit(std::move(job)));
+}
+
+// A whole number from 0 to 2^53 - 1, or `none`.
+constexpr uint64_t none = UINT64_MAX;
+uint64_t whole(napi_env env, napi_value value) {
+  double result = -1;
+  napi_get_value_double(env, value, &result);
+  return result >= 0 && result < 9007199254740992.0 && result == std::floor(result) ? static_cast<uint64_t>(result)
+                                                                                    : none;
+}
+
+template <typename T>
+T* elements(napi_env env, napi_value value, napi_typedarray_type expected, size_t* count) {
+  napi_typedarray_type type;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, count, &data, nullptr, nullptr) != napi_ok || type != expected)
+    return nullptr;
+  return static_cast<T*>(data);
+}
+
+// (roots) -> code
+Napi::Value rs_open(const Napi::CallbackInfo& info) {
+  uint32_t roots = u32(info.Env(), info[0]);
+  if (roots < ReedSolomon::min_roots || roots > ReedSolomon::max_roots) return number(info.Env(), -EINVAL);
+  return make_handle<const ReedSolomon>(info.Env(), std::make_shared<const ReedSolomon>(roots));
+}
+
+// The arguments (code, message, parity, rows, erased, status, changed) of a decoding.
+std::shared_ptr<Op> decode_of(const Napi::CallbackInfo& info, size_t at, long* error) {
+  Napi::Env env = info.Env();
+  auto* slot = handle_slot<const ReedSolomon>(env, info[at]);
+  *error = slot && *slot ? -EINVAL : -EBADF;
+  if (*error == -EBADF) return nullptr;
+  std::shared_ptr<const ReedSolomon> code = *slot;
+  Bytes message = bytes_of(env, info[at + 1]), parity = bytes_of(env, info[at + 2]),
+        erased = bytes_of(env, info[at + 4]);
+  ReedSolomon::Words words{};
+  size_t changed = 0;
+  words.message = message.data;
+  words.parity = parity.data;
+  words.rows = u32(env, info[at + 3]);
+  words.status = elements<int16_t>(env, info[at + 5], napi_int16_array, &words.columns);
+  words.changed = elements<uint32_t>(env, info[at + 6], napi_uint32_array, &changed);
+  // Native code keeps its own list of erasures, as it takes their number and their range for granted.
+  std::vector<uint8_t> erasures(erased.data, erased.data + erased.size);
+  if (!words.message || !words.parity || !words.status || !words.changed || !words.columns || !erased.data ||
+      words.columns > INT32_MAX || changed != ReedSolomon::word_size || erasures.size() > code->roots() ||
+      message.size % code->message_size() || message.size / code->message_size() != words.columns ||
+      parity.size % code->roots() || parity.size / code->roots() != words.columns || words.rows > code->message_size())
+    return nullptr;
+  for (uint8_t position : erasures)
+    if (position >= ReedSolomon::word_size) return nullptr;
+  *error = 0;
+  return std::make_shared<WorkOp>([code, words, erasures = std::move(erasures)]() mutable {
+    words.erased = erasures.data();
+    words.erased_count = erasures.size();
+    return code->decode(words);
+  });
+}
+
+Napi::Value rs_decode(const Napi::CallbackInfo& info) {
+  long error;
+  auto op = decode_of(info, 0, &error);
+  return number(info.Env(), error ? error : op->run({}));
+}
+
+// (engine, id, then as rs_decode)
+Napi::Value engine_submit_rs_decode(const Napi::CallbackInfo& info) {
+  long error;
+  auto op = decode_of(info, 2, &error);
+  return submit(info, std::move(op), error);
+}
+
+// (code, codewords, columns) -> parity
+Napi::Value parity_open(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto* slot = handle_slot<const ReedSolomon>(env, info[0]);
+  if (!slot || !*slot) return number(env, -EBADF);
+  uint64_t codewords = whole(env, info[1]);
+  uint32_t columns = u32(env, info[2]);
+  if (codewords == none || !columns || columns > INT32_MAX || columns > codewords) return number(env, -EINVAL);
+  auto parity = Parity::open(*slot, codewords, columns);
+  return parity ? make_handle<Parity>(env, parity) : number(env, -ENOMEM);
+}
+
+// The parity behind a handle. With `idle`, only while no addition to it is in flight: each holds a reference.
+Parity* parity_of(napi_env env, napi_value value, bool idle, long* error) {
+  auto* slot = handle_slot<Parity>(env, value);
+  *error = !slot || !*slot ? -EBADF : idle && slot->use_count() != 1 ? -EBUSY : 0;
+  return *error ? nullptr : slot->get();
+}
+
+// (parity, first codeword)
+Napi::Value parity_reset(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  long error;
+  Parity* parity = parity_of(env, info[0], true, &error);
+  uint64_t first = whole(env, info[1]);
+  if (!error && (first == none || first >= parity->codewords())) error = -EINVAL;
+  if (!error) parity->reset(first);
+  return number(env, error);
+}
+
+// The arguments (parity, position, src) of an addition.
+std::shared_ptr<Op> addition_of(const Napi::CallbackInfo& info, size_t at, long* error) {
+  Napi::Env env = info.Env();
+  Parity* found = parity_of(env, info[at], false, error);
+  if (!found) return nullptr;
+  std::shared_ptr<Parity> parity = *handle_slot<Parity>(env, info[at]);
+  uint64_t position = whole(env, info[at + 1]);
+  Bytes src = bytes_of(env, info[at + 2]);
+  if (!src.data || position == none || position > parity->message_bytes() ||
+      src.size > parity->message_bytes() - position) {
+    *error = -EINVAL;
+    return nullptr;
+  }
+  return std::make_shared<WorkOp>([parity, position, src] {
+    parity->add(position, src.data, src.size);
+    return 0L;
+  });
+}
+
+Napi::Value parity_add(const Napi::CallbackInfo& info) {
+  long error;
+  auto op = addition_of(info, 0, &error);
+  return number(info.Env(), error ? error : op->run({}));
+}
+
+// (engine, id, parity, position, src)
+Napi::Value engine_submit_parity_add(const Napi::CallbackInfo& info) {
+  long error;
+  auto op = addition_of(info, 2, &error);
+  return submit(info, std::move(op), error);
+}
+
+// (parity, column, dst): the parity of as many codewords of the window as dst has room for
+Napi::Value parity_read(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  long error;
+  Parity* parity = parity_of(env, info[0], true, &error);
+  uint64_t column = whole(env, info[1]);
+  Bytes dst = bytes_of(env, info[2]);
+  if (!error && (!dst.data || column > parity->columns() || dst.size % parity->roots() ||
+                 dst.size / parity->roots() > parity->columns() - column))
+    error = -EINVAL;
+  if (!error) parity->read(column, dst.size / parity->roots(), dst.data);
+  return number(env, error);
+}
+
+// Gives the memory back; what is in flight keeps its own reference.
+Napi::Value parity_close(const Napi::CallbackInfo& info) {
+  auto* slot = handle_slot<Parity>(info.Env(), info[0]);
+  if (!slot || !*slot) return number(info.Env(), -EBADF);
+  slot->reset();
+  return number(info.Env(), 0);
+}
+
+}  // namespace
+
+void export_fec(Napi::Env env, Napi::Object exports) {
+  exports.Set("rs_open", Napi::Function::New<rs_open>(env, "rs_open"));
+  exports.Set("rs_decode", Napi::Function::New<rs_decode>(env, "rs_decode"));
+  exports.Set("engine_submit_rs_decode", Napi::Function::New<engine_submit_rs_decode>(env, "engine_submit_rs_decode"));
+  exports.Set("parity_open", Napi::Function::New<parity_open>(env, "parity_open"));
+  exports.Set("parity_reset", Napi::Function::New<parity_reset>(env, "parity_reset"));
+  exports.Set("parity_add", Napi::Function::New<parity_add>(env, "parity_add"));
+  exports.Set("engine_submit_parity_add",
+              Napi::Function::New<engine_submit_parity_add>(env, "engine_submit_parity_add"));
+  exports.Set("parity_read", Napi::Function::New<parity_read>(env, "parity_read"));
+  exports.Set("parity_close", Napi::Function::New<parity_close>(env, "parity_close"));
+}
