@@ -1,3 +1,4 @@
+import { seeded } from '../support/manual-engine.js';
 import { bytes } from './dm-guest.js';
 
 /** One operation of a sequence. Bytes. */
@@ -22,20 +23,9 @@ export interface SequenceOptions {
   discards: boolean;
 }
 
-/** mulberry32: numbers below 1 from a seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Rounds of operations: those of a round are in flight together and do not overlap. Most are short, some are longer than the kernel's bios. */
 export function* sequence({ seed, size, unit, rounds, depth, discards }: SequenceOptions): Generator<Step[]> {
-  const random = randomOf(seed);
+  const random = seeded(seed);
   const below = (count: number) => Math.floor(random() * count);
   for (let round = 0; round < rounds; round++) {
     const steps: Step[] = [];

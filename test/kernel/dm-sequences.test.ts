@@ -150,7 +150,7 @@ describe(`dm: random operations on the kernel's devices and ours (seed ${seed})`
       const file = await open(node, constants.O_RDWR | (unit === 1 ? 0 : constants.O_DIRECT));
       // What a discard leaves is the kernel's to say; all else has to be what was written.
       const model = Buffer.from(await run({ op: 'read', offset: 0, length: size, data: nothing }, node, file, 0));
-      for (const steps of sequence({ seed: seed + index, size, unit, rounds: 20, depth, discards })) {
+      for (const steps of sequence({ seed: seed + index, size, unit, rounds: 12, depth, discards })) {
         const [theirs, ours] = await Promise.all([
           Promise.all(steps.map((step, slot) => run(step, node, file, slot))),
           Promise.all(steps.map((step) => runOurs(step, device))),
