@@ -140,6 +140,6 @@ export async function ourRefusal(table: string): Promise<string> {
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
     // The kernel names a device without its folder.
-    return error.reason.replace(/^\/dev\//, '');
+    return error.reason.replace('/dev/', '');
   }
 }

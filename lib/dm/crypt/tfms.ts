@@ -5,7 +5,7 @@ import type { IvMode } from './iv/iv.js';
 import { openIv } from './iv/open.js';
 import { type KeyParts, splitKey } from './key.js';
 import type { KeySerial } from './keyring.js';
-import { type CipherSpec, ivModeOf } from './spec.js';
+import { blockCipherOf, type CipherSpec, ivModeOf } from './spec.js';
 
 export interface OpenedTfms {
   /** One a key. */
@@ -25,6 +25,7 @@ export function openTfms(asked: CipherSpec, key: Uint8Array | KeySerial, wanted:
   const note = key instanceof Uint8Array ? '' : `; ${serialRemedy}`;
   const ivSize = guard(spec, () => ivSizeOf(spec, options), note);
   const mode = ivModeOf(spec, ivSize);
+  if (asked.ivMode === 'essiv') guard(spec, () => checkEssiv(asked, ivSize, options), note);
   const parts = key instanceof Uint8Array ? splitKey(key, spec, mode, ivSize) : noParts;
   const seals = key instanceof Uint8Array ? parts.ciphers.map((part) => ({ key: part })) : [{ keySerial: key.serial }];
   const tfms: Tfm[] = [];
@@ -67,6 +68,26 @@ function bySerial(spec: CipherSpec, options: TfmOptions): { spec: CipherSpec; op
 
 const serialRemedy = 'a key of type user can be read';
 const noParts: KeyParts = { ciphers: [], extra: new Uint8Array(0) };
+
+/**
+ * ESSIV wants a digest that is a key of the block cipher, and an IV of the size of its blocks.
+ * Source: crypto/essiv.c:essiv_supported_algorithms. @throws CryptError, AlgError
+ */
+function checkEssiv(spec: CipherSpec, ivSize: number, options: TfmOptions): void {
+  const refuse = (why: string) =>
+    new CryptError('Error allocating crypto tfm', 'cipher', `${spec.apiName}: ${why}`, { code: 'EINVAL' });
+  const { ivOptions: digest = '' } = spec;
+  if (digest === '') throw refuse('the digest is missing');
+  const { provider } = options;
+  using hash = new Tfm('hash', digest, provider ? { provider } : {});
+  using block = new Tfm('skcipher', `ecb(${blockCipherOf(spec.cipherName)})`, options);
+  const { digestSize = 0 } = hash.info;
+  const { minKeySize = 0, maxKeySize = Number.POSITIVE_INFINITY, blockSize } = block.info;
+  if (digestSize < minKeySize || digestSize > maxKeySize)
+    throw refuse(`a digest of ${digestSize} bytes is no key of the cipher's: ${minKeySize} to ${maxKeySize} bytes`);
+  if (blockSize !== undefined && ivSize !== blockSize)
+    throw refuse(`an IV of ${ivSize} bytes is no block of ${blockSize}`);
+}
 
 /** How the key is cut depends on the IV's size, so it is asked for before there is a key. */
 function ivSizeOf(spec: CipherSpec, options: TfmOptions): number {
