@@ -206,7 +206,7 @@ function openConvert(
   return new CryptConvert({ cipher, key, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
 }
 
-/** Opens it with an offset of 0 first: the kernel complains of the cipher and the key before it looks at the offset. */
+/** The kernel complains of the cipher and the key before it looks at the offset. */
 async function ctr(args: readonly string[], context: TargetContext): Promise<Target> {
   if (args.length < 5)
     throw new TableError('Not enough arguments', { hint: 'expected <cipher> <key> <iv_offset> <dev> <offset>' });
@@ -214,20 +214,16 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   if (keyText.startsWith(':') && !/^:\d+:/.test(keyText))
     throw new TableError('Cannot parse key size', { argument: 1 });
   const features = parseFeatures(args, 5, context.length);
-  const fields = { cipher, ivOffset: 0n, features, crypto: context.crypto, reserve: context.reserve };
+  const fields = { cipher, features, crypto: context.crypto, reserve: context.reserve };
   let convert: CryptConvert | undefined;
   try {
     await inTable(() => parseCipher(cipher)); // is complained of before the key
     const key = await inTable(() => parseKey(keyText));
-    const ivOffset = /^\d{1,20}$/.test(offsetText) ? BigInt(offsetText) : -1n;
-    convert = await inTable(() =>
-      withKey(key, (material) => {
-        openConvert(fields, material).close();
-        if (ivOffset < 0n || ivOffset >= 1n << 64n || ivOffset % BigInt(features.sectorSize / 512))
-          throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
-        return openConvert({ ...fields, ivOffset }, material);
-      }),
-    );
+    const given = /^\d{1,20}$/.test(offsetText) ? BigInt(offsetText) : -1n;
+    const isValid = given >= 0n && given < 1n << 64n && given % BigInt(features.sectorSize / 512) === 0n;
+    const ivOffset = isValid ? given : 0n;
+    convert = await inTable(() => withKey(key, (material) => openConvert({ ...fields, ivOffset }, material)));
+    if (!isValid) throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
     await context.openDevice(spec, 3);
     const sector = parseNumber(start);
     if (sector === undefined) throw new TableError('Invalid device sector', { argument: 4, value: start });
