@@ -103,6 +103,9 @@ export class BlockFile {
     await this.#handle.close();
     if (this.#partial !== undefined) rmSync(this.#partial, { force: true });
   }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
 /** What 'dump' and 'verify' say of a file too short for a superblock; of data, too. @throws VerityError */

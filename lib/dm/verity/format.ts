@@ -60,56 +60,42 @@ export async function formatVerity(
   const { hashOffset = 0, superblock = true, salt = randomBytes(defaultSaltSize), signal } = options;
   const { hash, hashType, dataBlockSize, hashBlockSize } = { ...verityDefaults, ...options };
   checkAborted(signal);
-  const hashFile = await BlockFile.create(hashPath);
+  await using hashFile = await BlockFile.create(hashPath);
+  checkParameters({ hashType, dataBlockSize, hashBlockSize }, hashOffset);
+  await using dataFile = await BlockFile.open(dataPath);
+  checkNotTiny(dataFile);
+  const dataBlocks = checkArea(BigInt(options.dataBlocks || Math.floor(dataFile.size / dataBlockSize)), dataBlockSize);
+  if (!hashFile.isNew && dataFile.isSame(hashFile) && dataBlocks * dataBlockSize > hashOffset)
+    throw new VerityError('Data area overlaps with hash area.');
+  const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
+  const { provider, engine } = options;
+  const run = { ...(provider && { provider }), ...(engine && { engine }) };
+  const tree = openTree(parameters, hashOffset, superblock, run);
+  using _hasher = tree.hasher;
+  checkSomeData(dataBlocks);
+  const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
+  const { start, layout } = tree;
+  const fec = options.fec && (await FecWriter.open(tree, options.fec, dataFile, hashFile, engine));
   try {
-    checkParameters({ hashType, dataBlockSize, hashBlockSize }, hashOffset);
-    const dataFile = await BlockFile.open(dataPath);
-    try {
-      checkNotTiny(dataFile);
-      const dataBlocks = checkArea(
-        BigInt(options.dataBlocks || Math.floor(dataFile.size / dataBlockSize)),
-        dataBlockSize,
-      );
-      if (!hashFile.isNew && dataFile.isSame(hashFile) && dataBlocks * dataBlockSize > hashOffset)
-        throw new VerityError('Data area overlaps with hash area.');
-      const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
-      const { provider, engine } = options;
-      const run = { ...(provider && { provider }), ...(engine && { engine }) };
-      const tree = openTree(parameters, hashOffset, superblock, run);
-      try {
-        checkSomeData(dataBlocks);
-        const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
-        const { start, layout } = tree;
-        const fec = options.fec && (await FecWriter.open(tree, options.fec, dataFile, hashFile, engine));
-        try {
-          const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
-          await fec?.finish();
-          const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
-          if (uuid) {
-            // A new file of a superblock alone is a hash block long, too.
-            const padded = hashFile.isNew && layout.hashBlocks === 0 ? hashEnd - hashOffset : superblockSize;
-            const bytes = Buffer.alloc(padded);
-            formatSuperblock({ ...parameters, uuid }).copy(bytes);
-            await hashFile.write(bytes, hashOffset);
-          }
-          checkAborted(signal);
-          await fec?.commit();
-          await hashFile.commit();
-          const parity = fec && {
-            fec: { roots: fec.layout.roots, blocks: fec.layout.rounds * fec.layout.roots, end: fec.end },
-          };
-          return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd, ...parity };
-        } finally {
-          await fec?.close();
-        }
-      } finally {
-        tree.hasher.close();
-      }
-    } finally {
-      await dataFile.close();
+    const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
+    await fec?.finish();
+    const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
+    if (uuid) {
+      // A new file of a superblock alone is a hash block long, too.
+      const padded = hashFile.isNew && layout.hashBlocks === 0 ? hashEnd - hashOffset : superblockSize;
+      const bytes = Buffer.alloc(padded);
+      formatSuperblock({ ...parameters, uuid }).copy(bytes);
+      await hashFile.write(bytes, hashOffset);
     }
+    checkAborted(signal);
+    await fec?.commit();
+    await hashFile.commit();
+    const parity = fec && {
+      fec: { roots: fec.layout.roots, blocks: fec.layout.rounds * fec.layout.roots, end: fec.end },
+    };
+    return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd, ...parity };
   } finally {
-    await hashFile.close();
+    await fec?.close();
   }
 }
 

@@ -59,33 +59,21 @@ export async function verifyVerity(
 ): Promise<Verification> {
   const { hashOffset = 0, superblock = true, maxErrors = 1000, signal, provider, engine } = options;
   checkAborted(signal);
-  const hashFile = await BlockFile.open(hashPath);
-  try {
-    const known = superblock ? await readSuperblock(hashFile, hashOffset) : givenParameters(options, hashOffset);
-    const dataFile = await BlockFile.open(dataPath);
-    try {
-      checkNotTiny(dataFile);
-      const { dataBlockSize } = known;
-      const dataBlocks = superblock
-        ? known.dataBlocks
-        : checkArea(BigInt(known.dataBlocks || Math.floor(dataFile.size / dataBlockSize)), dataBlockSize);
-      const parameters = { ...known, dataBlocks };
-      const run = { ...(provider && { provider }), ...(engine && { engine }) };
-      const tree = openTree(parameters, hashOffset, superblock, run);
-      try {
-        checkSomeData(dataBlocks);
-        if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
-        checkLengths(tree, dataFile, hashFile);
-        return await verifyTree(tree, dataFile, hashFile, rootHash, { ...options, maxErrors });
-      } finally {
-        tree.hasher.close();
-      }
-    } finally {
-      await dataFile.close();
-    }
-  } finally {
-    await hashFile.close();
-  }
+  await using hashFile = await BlockFile.open(hashPath);
+  const known = superblock ? await readSuperblock(hashFile, hashOffset) : givenParameters(options, hashOffset);
+  await using dataFile = await BlockFile.open(dataPath);
+  checkNotTiny(dataFile);
+  const { dataBlockSize } = known;
+  const dataBlocks = superblock
+    ? known.dataBlocks
+    : checkArea(BigInt(known.dataBlocks || Math.floor(dataFile.size / dataBlockSize)), dataBlockSize);
+  const run = { ...(provider && { provider }), ...(engine && { engine }) };
+  const tree = openTree({ ...known, dataBlocks }, hashOffset, superblock, run);
+  using _hasher = tree.hasher;
+  checkSomeData(dataBlocks);
+  if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
+  checkLengths(tree, dataFile, hashFile);
+  return await verifyTree(tree, dataFile, hashFile, rootHash, { ...options, maxErrors });
 }
 
 /** Without superblock they have to be told. @throws VerityError */
