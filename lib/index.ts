@@ -22,7 +22,7 @@ export { DeviceError, type FailedSectors } from './dm/device-error.js';
 export { type OpenTableOptions, openTable } from './dm/open-table.js';
 export { formatTable, parseTable, type TableLine } from './dm/table.js';
 export { TableError } from './dm/table-error.js';
-export type { BlockDevice, Clock } from './dm/target.js';
+export type { BlockDevice, Clock, TargetEvent } from './dm/target.js';
 export { type DumpOptions, dumpVerity, type VerityHeader } from './dm/verity/dump.js';
 export { VerityError } from './dm/verity/error.js';
 export { checkVerityFec, type FecReport } from './dm/verity/fec/fec-check.js';

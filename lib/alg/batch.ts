@@ -18,6 +18,8 @@ export interface BatchFields {
   dstStride?: number;
   /** Hashed with each unit, in front of it or behind; for a hash alone. */
   salt?: Salt;
+  /** Where the status of each unit goes; new memory, if not given. */
+  status?: Int32Array;
 }
 
 export interface Salt {
@@ -64,7 +66,9 @@ export class Batch implements Work {
     this.tfm = tfm;
     // Frozen: native code reads these buffers while the batch is in flight.
     this.fields = Object.freeze({ ...fields });
-    this.status = new Int32Array(count);
+    const { status = new Int32Array(count) } = fields;
+    if (status.length !== count) throw wrongSize('status', `${count} numbers`, status.length);
+    this.status = status;
   }
 
   /** Runs all units in this thread. Returns the bytes written. @throws AlgError of the first unit that failed */

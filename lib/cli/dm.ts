@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import type { Device } from '../dm/device.js';
 import { openTable } from '../dm/open-table.js';
+import type { TargetEvent } from '../dm/target.js';
 import { targetTypes } from '../dm/targets/index.js';
 import { algOptions, runOptions, stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
@@ -40,7 +41,17 @@ async function open(invocation: Invocation, readOnly: boolean): Promise<Device> 
   if (table === undefined) throw new CliError("--table is missing; see 'dmalg dm --help'");
   const text = table.startsWith('@') ? await readFile(table.slice(1), 'utf8') : table;
   const { provider, engine } = runOptions(invocation);
-  return openTable(text, { readOnly, direct: invocation.values.direct === true, provider, engine });
+  const direct = invocation.values.direct === true;
+  const onEvent = invocation.values.quiet === true ? undefined : tell;
+  return openTable(text, { readOnly, direct, provider, engine, ...(onEvent && { onEvent }) });
+}
+
+/** What the kernel would have in its log. */
+function tell({ kind, area, block, action }: TargetEvent): void {
+  const then = action === 'restart' || action === 'panic' ? `; the table asks for a ${action}` : '';
+  process.stderr.write(
+    `dmalg: ${area} block ${block} ${kind === 'unreadable' ? 'cannot be read' : `is ${kind}`}${then}\n`,
+  );
 }
 
 /** A number of bytes within the device. @throws CliError */
@@ -137,6 +148,11 @@ export const dm: Command = {
     '                                            dm-crypt: see dmalg crypt --help for ciphers; the key in hex, -, or :<bytes>:user|logon|encrypted:<name>',
     '                                            Options: allow_discards, sector_size:<bytes>, iv_large_sectors, same_cpu_crypt, high_priority,',
     '                                            submit_from_crypt_cpus, no_read_workqueue, no_write_workqueue',
+    '  verity <0|1> <data_dev> <hash_dev> <data_block_size> <hash_block_size> <data_blocks> <hash_start> <hash> <root> <salt|-> [<#opts> <opts>]',
+    '                                            dm-verity: what is read has been verified; what is corrupted fails, and read exits with 2. Options:',
+    '                                            ignore_corruption, restart_on_corruption, panic_on_corruption, restart_on_error, panic_on_error (a',
+    '                                            restart or a panic is a message here), ignore_zero_blocks, check_at_most_once, try_verify_in_tasklet,',
+    '                                            use_fec_from_device <dev>, fec_blocks <n>, fec_start <n>, fec_roots <2..24>',
   ].join('\n'),
   options: {
     table: {

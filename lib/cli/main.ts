@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { AlgError } from '../alg/error.js';
+import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
 import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
@@ -38,6 +39,7 @@ function statusOf(error: unknown): number {
     return Exit.unsupported;
   }
   if (error instanceof VerityError) return verityStatus[error.code];
+  if (error instanceof DeviceError && error.cause instanceof VerityError) return verityStatus[error.cause.code];
   if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
   return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
 }

@@ -5,7 +5,7 @@ import { type MappedLine, MappedTable } from './mapped-table.js';
 import { RamDevice } from './ram-device.js';
 import { formatTable, parseNumbered, type TableLine } from './table.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice, Clock, CryptoOptions, Target } from './target.js';
+import type { BlockDevice, Clock, CryptoOptions, Target, TargetEvent } from './target.js';
 import { targetTypes } from './targets/index.js';
 
 export interface OpenTableOptions extends CryptoOptions {
@@ -18,6 +18,8 @@ export interface OpenTableOptions extends CryptoOptions {
   clock?: Clock;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
+  /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
+  onEvent?: (event: TargetEvent) => void;
 }
 
 const systemClock: Clock = {
@@ -67,7 +69,7 @@ async function openLine(
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine } = options;
-  const { clock = systemClock, reserve = 16 } = options;
+  const { clock = systemClock, reserve = 16, onEvent: notify = () => {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
@@ -77,7 +79,7 @@ async function openLine(
   };
   let target: Target | undefined;
   try {
-    target = await found.ctr(args, { start, length, readOnly, clock, crypto, reserve, openDevice });
+    target = await found.ctr(args, { start, length, readOnly, clock, crypto, reserve, notify, openDevice });
     const blockSectors = (target.blockSize ?? sectorSize) / sectorSize;
     if (start % blockSectors !== 0 || length % blockSectors !== 0)
       throw new TableError('not aligned to h/w logical block size', { hint: `logical block size ${target.blockSize}` });

@@ -55,6 +55,18 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
+/** What a target tells the owner of its device: what the kernel has in its log, and does itself. */
+export interface TargetEvent {
+  /** A block is not what it should be; it was, and has been corrected; or it could not be read. */
+  kind: 'corrupted' | 'corrected' | 'unreadable';
+  /** Where it lies: among the data or in the hash tree. */
+  area: 'data' | 'hash';
+  /** Counted from the start of the device that it is on, in its blocks. */
+  block: number;
+  /** What becomes of the read: it succeeds, or it fails; and what the table says is to be done then, which is left to the owner. */
+  action: 'none' | 'fail' | 'restart' | 'panic';
+}
+
 /** What a constructor knows besides its own arguments. */
 export interface TargetContext {
   /** First sector of the target in its device, and its sectors. */
@@ -65,6 +77,7 @@ export interface TargetContext {
   readonly crypto: CryptoOptions;
   /** Elements that each mempool of the target keeps for itself (dm-io's reserved_bio_based_ios). */
   readonly reserve: number;
+  notify(event: TargetEvent): void;
   /**
    * Opens what a table line calls a device: a file, a block device, `ram:BYTES`, or one of the names given to `openTable`. The same
    * spelling is the same device within a table. @throws TableError `Device lookup failed`; `argument` is its place in `args`

@@ -16,7 +16,7 @@ function options(name: string, ...more: string[]): string[] {
 }
 
 describe('dmalg encrypt and decrypt', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   it(
     'cbc(aes) is what openssl enc writes; files and pipes are the same',

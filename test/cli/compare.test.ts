@@ -11,7 +11,7 @@ const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.sche
 const small = ['--drivers', 'library', '--requests', '4', '--repetitions', '2'];
 
 describe('dmalg compare', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   it(
     'iv with the library: a table, and a report as the schema says',

@@ -24,7 +24,7 @@ function sealed(sectorSize: number, ivOffset: number, step: number): Buffer {
 }
 
 describe('dmalg crypt', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it(
     'files and pipes, both directions, as the formula says',

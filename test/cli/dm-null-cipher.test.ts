@@ -5,7 +5,7 @@ import { dmalg, inFolder } from './run.js';
 
 // The script of document 2: a RAM disk, and dm-crypt with the null cipher on it, with its queues and past them.
 describe('dmalg dm: three devices with the null cipher', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   const size = 1 << 20;
   const devices: [string, string][] = [
     ['eram0', ''],

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { dmalg, inFolder, startDmalg } from './run.js';
 
 describe('dmalg dm', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   it(
     'writes and reads bytes anywhere, from and to files and pipes',

@@ -9,7 +9,7 @@ const library = ['--provider', 'library'];
 const abc = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
 
 describe('dmalg hash', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   it(
     'prints what sha256sum prints, names with line breaks and backslashes too',

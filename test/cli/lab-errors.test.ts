@@ -21,7 +21,7 @@ function withPrograms(folder: string, programs: Record<string, string>): NodeJS.
 const offersAio = 'printf "Package: linux-image-6.1.0-50-amd64\\nVersion: 1\\nSize: 1\\nInstalled-Size: 1\\n"';
 
 describe('dmalg lab: what can be missing', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   before(function () {
     if (labUnavailable() !== undefined) this.skip();

@@ -67,7 +67,7 @@ async function labError(options: LabOptions): Promise<LabError> {
 
 describe('dmalg lab', function () {
   // Kernels may have to be downloaded first.
-  this.timeout(180_000);
+  this.timeout(600_000);
 
   before(function () {
     const reason = labUnavailable();

@@ -7,7 +7,7 @@ import { dmalg, inFolder } from './run.js';
 const library = ['--provider', 'library'];
 
 describe('dmalg rng', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   it(
     'writes as many bytes as asked, to stdout or a file, raw or in hex',

@@ -20,7 +20,7 @@ function images(folder: string): void {
 }
 
 describe('dmalg verity', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   // What both refuse, in one run each: the same words, status and nothing on stdout.
   const refused: string[][] = [

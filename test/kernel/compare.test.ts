@@ -9,7 +9,7 @@ const virtio = 'virtio_crypto_aes_cbc';
 const names = ivArms.map(({ name }) => name);
 
 describe('compare iv on the kernel', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let report: Report;
   const cells = (driver: string): Cell[] => report.results.filter((cell) => cell.driver === driver);
 

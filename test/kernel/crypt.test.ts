@@ -26,7 +26,7 @@ const volumes = [
 
 // One dmsetup for all volumes: under emulation, starting programs would take most of the time.
 describe("dm-crypt: the kernel's bytes", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder = '';
   let backing = '';
   let loop = '';

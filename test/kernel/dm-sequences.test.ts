@@ -109,7 +109,7 @@ async function runOurs({ op, offset, length, data }: Step, device: Device): Prom
 }
 
 describe(`dm: random operations on the kernel's devices and ours (seed ${seed})`, function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder = '';
   let images = { kernel: '', ours: '' };
   let guest: DmGuest;

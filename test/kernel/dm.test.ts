@@ -9,7 +9,7 @@ import { accepted, acceptedLater, refused, refusedLater } from './dm-lines.js';
 const isLater = !release().startsWith('6.1.');
 
 describe("dm: the kernel's targets", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder = '';
   let loop = '';
   let guest: DmGuest;
@@ -51,7 +51,7 @@ describe("dm: the kernel's targets", function () {
 
 // Document 2's three devices on a RAM disk: two flags less the queues, and the bytes are all the same.
 describe("dm: document 2's devices on /dev/ram0", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   /** Bytes for each of the three: far apart, since what the RAM disk's own cache has read ahead stays as it was. */
   const stretch = 1 << 20;
   const names = ['eram0', 'eram0-inline-write', 'eram0-inline-read'];

@@ -16,7 +16,7 @@ export function cipherSuite(provider: Provider): void {
   const nonce = Buffer.alloc(12, 9);
 
   describe(`ciphers on the ${provider}`, function () {
-    this.timeout(60_000);
+    this.timeout(600_000);
     for (const cipher of knownCiphers) {
       it(`${cipher.name} gives ${cipher.node}'s bytes for any length, in every form`, async () => {
         const random = seeded(5);

@@ -13,7 +13,7 @@ export function hashSuite(provider: Provider): void {
   const rounds = provider === 'kernel' ? 6 : 60;
 
   describe(`hashes on the ${provider}`, function () {
-    this.timeout(60_000);
+    this.timeout(600_000);
     for (const [name, node] of Object.entries(knownHashes)) {
       it(`${name} gives node:crypto's bytes for any length, at once and in pieces`, () => {
         const random = seeded(1);

@@ -21,7 +21,7 @@ function runAlone(code: string): string {
 /** Threads, processes and descriptors, on either provider. */
 export function processSuite(provider: Provider): void {
   describe(`in threads and processes, on the ${provider}`, function () {
-    this.timeout(60_000);
+    this.timeout(600_000);
 
     it('works in several threads at once', async () => {
       const code = `

@@ -87,7 +87,7 @@ async function check({ cipher, iv, keySize, keyCount, sectorSize, large, ivOffse
 }
 
 describe('dm-crypt: conversion', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
 
   const matrix = [...cases()];
   for (const iv of ivs)

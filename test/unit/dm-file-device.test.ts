@@ -22,7 +22,7 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe('file device', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   let folder: string;
   let path: string;
   before(() => {

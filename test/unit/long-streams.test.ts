@@ -13,7 +13,7 @@ function* manyZeros(): Generator<Buffer> {
 }
 
 describe('streams beyond 4 GiB', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('sha256 gives node:crypto’s digest', async () => {
     const hash = createHash('sha256', { provider: 'library' });

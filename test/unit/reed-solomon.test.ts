@@ -41,7 +41,7 @@ function spoil(code: ReedSolomon, { message, parity }: Words, column: number, sy
 }
 
 describe('Reed-Solomon', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   for (const engine of [undefined, new SyncEngine()])
     for (const roots of [2, 3, 8, 23, 24])
       it(`corrects all that it can, ${roots} roots, ${engine ? 'this thread' : 'lanes'}`, async () => {

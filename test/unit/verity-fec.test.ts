@@ -25,7 +25,7 @@ const hasVeritysetup = (() => {
 })();
 
 describe('verity FEC', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-fec-'));
   after(() => rmSync(folder, { recursive: true }));
   const path = (name: string) => join(folder, name);

@@ -8,7 +8,7 @@ import { fill, generator } from '../support/veritysetup.js';
 const provider = 'library' as const;
 
 describe('verity and hostile images', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let folder = '';
   let root: Uint8Array = Buffer.alloc(0);
   const path = (name: string) => join(folder, name);

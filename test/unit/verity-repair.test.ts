@@ -12,7 +12,7 @@ const areas = ['data', 'hash', 'fec'] as const;
 type Files = Record<(typeof areas)[number], Buffer>;
 
 describe('verity repair', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-repair-'));
   after(() => rmSync(folder, { recursive: true }));
   const path = (name: string) => join(folder, name);

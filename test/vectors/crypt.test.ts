@@ -81,7 +81,7 @@ rows.push([
 ]);
 
 describe(`vectors of XTS data units as sectors of aes-xts-plain64 on the ${provider}`, function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let corpus: Awaited<ReturnType<typeof findCorpus>>;
   before(async () => {
     corpus = await findCorpus();

@@ -65,7 +65,7 @@ function monteFile(path: string, name: string, width: number): void {
 const aesSizes = ['128', '192', '256'];
 
 describe(`vectors on the ${provider}`, function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   before(async () => {
     const corpus = await findCorpus();
     if ('folder' in corpus) folder = corpus.folder;

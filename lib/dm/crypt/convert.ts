@@ -4,6 +4,7 @@ import type { Direction } from '../../alg/iv.js';
 import type { ProviderName } from '../../alg/provider.js';
 import type { Tfm, TfmOptions } from '../../alg/tfm.js';
 import { type MemoryUsage, Mempool } from '../../queue/mempool.js';
+import { Reserved } from '../../queue/reserved.js';
 import { CryptError } from './error.js';
 import type { IvMode, Part } from './iv/iv.js';
 import { wipeKey } from './key.js';
@@ -117,42 +118,34 @@ export class CryptConvert {
   }
 
   /**
-   * The sectors of each key are moved together, into requests of up to 64 KiB. The first request is the bio's own and serves again and again;
-   * each time it went asynchronous another one comes from the mempool. Source: drivers/md/dm-crypt.c:crypt_convert, crypt_alloc_req.
+   * The sectors of each key are moved together, into requests of up to 64 KiB, the first of which is the bio's own.
+   * Source: drivers/md/dm-crypt.c:crypt_convert, crypt_alloc_req.
    */
   async #convertByKey(whole: Part, step: number, outcome: Outcome): Promise<void> {
     const { sectorSize, engine } = whole;
     const keys = this.#tfms.length;
     const count = whole.src.length / sectorSize;
     const most = Math.min(count, requestBytes / sectorSize);
-    const requests = this.#requests!;
-    let request: KeyRequest | undefined = keyRequest(sectorSize, most);
-    let owned = true;
+    const requests = new Reserved(keyRequest(sectorSize, most), this.#requests!);
     const ends: Promise<void>[] = [];
     const stride = keys / step;
     for (let from = 0; from < Math.min(stride, count); from++)
       for (let at = from; at < count; at += stride * most) {
-        request ??= await requests.take();
-        const [mine, isOwn] = [request, owned];
+        const request = await requests.take();
         const indexes = Math.min(most, Math.ceil((count - at) / stride));
         const indexOf = (index: number) => at + index * stride;
         const key = (whole.key + from * step) % keys;
-        const part = gather({ ...whole, key }, mine, indexes, indexOf);
+        const part = gather({ ...whole, key }, request, indexes, indexOf);
         const { answer, end } = await this.#submit(part, outcome, indexOf);
         const after = end.then(() => {
           for (let i = 0; i < indexes; i++)
             whole.dst.set(part.dst.subarray(i * sectorSize, (i + 1) * sectorSize), indexOf(i) * sectorSize);
-          if (answer !== 'done' && !isOwn) requests.give(mine);
+          requests.give(request);
         });
         if (answer === 'done') await after;
-        else {
-          ends.push(after);
-          request = undefined;
-          owned = false;
-        }
+        else ends.push(after);
         if (answer === 'busy') await engine.room();
       }
-    if (request && !owned) requests.give(request);
     await Promise.all(ends);
   }
 

@@ -1,5 +1,6 @@
 import { crypt } from '../crypt/target.js';
 import type { TargetType } from '../target.js';
+import { verity } from '../verity/target/target.js';
 import { delay } from './delay.js';
 import { error } from './error.js';
 import { flakey } from './flakey.js';
@@ -7,4 +8,4 @@ import { linear } from './linear.js';
 import { zero } from './zero.js';
 
 /** Every kind of target a table line may name: one row each. */
-export const targetTypes: readonly TargetType[] = [linear, zero, error, delay, flakey, crypt];
+export const targetTypes: readonly TargetType[] = [linear, zero, error, delay, flakey, crypt, verity];

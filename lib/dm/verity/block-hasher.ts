@@ -1,3 +1,5 @@
+import type { Batch, BatchFields } from '../../alg/batch.js';
+import type { Engine } from '../../alg/engine.js';
 import { AlgError } from '../../alg/error.js';
 import { libraryAlgorithm } from '../../alg/library.js';
 import { Tfm, type TfmOptions } from '../../alg/tfm.js';
@@ -43,17 +45,23 @@ export class BlockHasher {
   get provider(): Tfm['provider'] {
     return this.#tfm.provider;
   }
+  /** What runs it. */
+  get engine(): Engine {
+    return this.#tfm.engine;
+  }
 
   /**
    * Hashes whole blocks in one call: `src` is any number of them, `dst` has `stride` bytes for each (the digest's size, if
    * not given), of which those behind the digest are left as they are. Rejects with AlgError, RangeError.
    */
   async hash(src: Uint8Array, dst: Uint8Array, blockSize: number, stride = this.digestSize): Promise<void> {
-    if (src.length === 0 && dst.length === 0) return;
+    if (src.length > 0 || dst.length > 0) await this.batch({ src, dst, unitSize: blockSize, dstStride: stride }).run();
+  }
+
+  /** The same to be submitted to an engine. @throws RangeError */
+  batch(fields: Pick<BatchFields, 'src' | 'dst' | 'unitSize' | 'dstStride' | 'status'>): Batch {
     const salt = { bytes: this.#salt, place: this.#place };
-    await this.#tfm
-      .batch({ direction: 'encrypt', unitSize: blockSize, ivs: null, src, dst, dstStride: stride, salt })
-      .run();
+    return this.#tfm.batch({ ...fields, direction: 'encrypt', ivs: null, salt });
   }
 
   close(): void {

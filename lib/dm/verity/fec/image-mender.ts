@@ -1,9 +1,9 @@
 import { checkAborted } from '../../../alg/abort.js';
 import { eachBio } from '../bios.js';
+import { Bitmap } from '../bitmap.js';
 import { VerityError } from '../error.js';
 import type { OnProgress } from '../format.js';
 import { TrustedHashes } from '../trusted-hashes.js';
-import { Bitmap } from './bitmap.js';
 import type { MendedImage } from './mended-image.js';
 import { ParityEncoder } from './parity-encoder.js';
 import type { ReedSolomon } from './reed-solomon.js';
@@ -54,9 +54,8 @@ export class ImageMender {
     const { layout, tree } = mended.image;
     const { dataBlocks, blockSize } = layout;
     this.#mended = mended;
-    this.#trusted = new TrustedHashes(tree, rootHash, (block, into) =>
-      mended.read((dataBlocks + block) * blockSize, into),
-    );
+    const read = (place: number, into: Buffer) => mended.read((dataBlocks + place) * blockSize, into);
+    this.#trusted = new TrustedHashes({ tree, rootHash, read });
     this.#encoder = new ParityEncoder(layout, code);
     this.#mender = new SetMender(mended, code, (block) => this.#wanted(block));
     this.#events = events;

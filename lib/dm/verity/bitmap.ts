@@ -8,6 +8,11 @@ export class Bitmap {
     this.#bits = new Uint8Array(Math.ceil(limit / 8));
   }
 
+  /** What it takes. */
+  get bytes(): number {
+    return this.#bits.length;
+  }
+
   has(index: number): boolean {
     return (this.#bits[Math.floor(index / 8)]! & (1 << (index % 8))) !== 0;
   }
