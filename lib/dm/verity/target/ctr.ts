@@ -57,10 +57,12 @@ export async function ctr(args: readonly string[], context: TargetContext): Prom
     if (saltText !== '-' && !isHex(saltText))
       throw new TableError('Invalid salt', { argument: 9, value: saltText, hint: 'expected hex digits, or -' });
     const features = parseFeatures(group, dataBlocks);
+    const fecDevice =
+      features.fec && (await lookUp(context, features.fec.spec, features.fec.argument, 'FEC device lookup failed'));
     const layout = treeLayout({ dataBlocks, hashBlockSize, digestSize, hashType });
     const tree: Tree = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt, layout, start, hasher };
     checkSize(hashDevice, (start + layout.hashBlocks) * hashBlockSize, 2, 'Hash device is too small');
-    const fec = features.fec && (await openFec(features.fec, tree, hashDevice, context));
+    const fec = features.fec && openFec(features.fec, fecDevice!, tree, hashDevice);
     const place = { spec: dataSpec, argument: 1, start: 0 };
     const area = await openArea(context, place, dataBlockSize);
     const parts = await openParts(tree, rootHash, features, { data, hash: hashDevice, ...(fec && { fec }) }, context);
@@ -161,16 +163,12 @@ function openHasher(hash: string, hashType: 0 | 1, salt: Uint8Array, { crypto }:
 }
 
 /** Source: drivers/md/dm-verity-fec.c:verity_fec_ctr. @throws TableError */
-async function openFec(
-  fec: FecFeature,
-  tree: Tree,
-  hashDevice: BlockDevice,
-  context: TargetContext,
-): Promise<OpenedFec> {
-  const { spec, argument, blocks, start, roots } = fec;
+function openFec(fec: FecFeature, device: BlockDevice, tree: Tree, hashDevice: BlockDevice): OpenedFec {
+  const { argument, blocks, start, roots } = fec;
   const { dataBlockSize, hashBlockSize, dataBlocks, layout } = tree;
-  const device = await lookUp(context, spec, argument, 'FEC device lookup failed');
   if (dataBlockSize !== hashBlockSize) throw new TableError('Block sizes must match to use FEC', { argument: 4 });
+  if (roots === 0) throw new TableError('Missing fec_roots', { argument });
+  if (blocks === 0) throw new TableError('Missing fec_blocks', { argument });
   if (blocks < dataBlocks + layout.hashBlocks)
     throw new TableError('Invalid fec_blocks', {
       hint: `expected at least ${dataBlocks + layout.hashBlocks}, the data and hash blocks, got ${blocks}`,

@@ -1,7 +1,6 @@
 import type { Arguments } from '../../arguments.js';
 import { joinArgs } from '../../split-args.js';
 import { parseNumber } from '../../table.js';
-import { TableError } from '../../table-error.js';
 import { maxRoots, minRoots } from '../fec/reed-solomon.js';
 
 /** What a bad block is answered with, besides an error. */
@@ -14,10 +13,11 @@ export interface FecFeature {
   /** The device, and its place among the arguments. */
   spec: string;
   argument: number;
-  /** Blocks that FEC covers: data, hash blocks, and what is behind them. */
+  /** Blocks that FEC covers: data, hash blocks, and what is behind them. 0: not given. */
   blocks: number;
   /** The first block of parity on the device. */
   start: number;
+  /** 0: not given. */
   roots: number;
 }
 
@@ -63,12 +63,8 @@ export function parseFeatures(group: Arguments, dataBlocks: number): VerityFeatu
     else throw group.error('Unrecognized verity feature request');
   }
   // Without a device the other parts mean nothing, and the kernel does not look at them.
-  const { spec, argument, blocks, start = 0, roots } = fec;
-  if (spec === undefined) return features;
-  const missing = (reason: string) => new TableError(reason, { argument: argument!, value: spec });
-  if (roots === undefined) throw missing('Missing fec_roots');
-  if (!blocks) throw missing('Missing fec_blocks');
-  return { ...features, fec: { spec, argument: argument!, blocks, start, roots } };
+  const { spec, argument = 0, blocks = 0, start = 0, roots = 0 } = fec;
+  return spec === undefined ? features : { ...features, fec: { spec, argument, blocks, start, roots } };
 }
 
 const fecParts = { use_fec_from_device: 0, fec_blocks: 0, fec_start: 0, fec_roots: 0 } as const;

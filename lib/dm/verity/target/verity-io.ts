@@ -109,8 +109,7 @@ export class VerityIo {
       if (piece && Math.floor(piece.first / group) !== parent) ahead = undefined;
     }
     for (; piece; piece = this.#nextPiece(run, piece.first + piece.count, isUnread)) {
-      const end = await this.#hash(piece, ahead ?? lookUp(piece));
-      if (end) ends.push(end);
+      await this.#hash(piece, ahead ?? lookUp(piece), ends);
       ahead = undefined;
     }
     await Promise.all(ends);
@@ -134,8 +133,8 @@ export class VerityIo {
     return { first, count };
   }
 
-  /** Hashes and judges a piece. The answer is undefined where it is done, or the promise of that, which never rejects. */
-  async #hash(piece: Run, lookup: Promise<Buffer | undefined>): Promise<Promise<void> | undefined> {
+  /** Submits a piece to be hashed, and judges it then: `ends` gets the end of what goes on, which never rejects. */
+  async #hash(piece: Run, lookup: Promise<Buffer | undefined>, ends: Promise<void>[]): Promise<void> {
     const { tree } = this.#parts;
     const { stride, hashesPerBlock } = tree.layout;
     let above: Buffer | undefined;
@@ -166,9 +165,9 @@ export class VerityIo {
       else this.#judge(piece, digests, held);
       this.#requests.give(request);
     };
-    if (answer === 'done') return judge() as undefined;
+    if (answer === 'done') return judge();
+    ends.push(done.then(judge));
     if (answer === 'busy') await this.#engine.room();
-    return done.then(judge);
   }
 
   #judge(piece: Run, digests: Buffer, held: Buffer): void {
@@ -242,7 +241,7 @@ export class VerityIo {
   }
 
   /** What is not to be trusted never reaches the reader. */
-  #fail(run: Run, code: string, cause: unknown): undefined {
+  #fail(run: Run, code: string, cause: unknown): void {
     const perBlock = this.#parts.tree.dataBlockSize / sectorSize;
     this.#bytes(run).fill(0);
     this.#failed.push({ first: (run.first - this.#whole.first) * perBlock, count: run.count * perBlock });
