@@ -39,6 +39,7 @@ export interface Mapping {
   name: string;
   /** Lines, or several of them. */
   table: string;
+  readOnly?: boolean;
 }
 
 /** The guest kernel's device-mapper: the oracle. Starting programs takes most of the time under emulation, so that all goes in few calls. */
@@ -68,9 +69,9 @@ export class DmGuest {
 
   /** Makes the devices; the answer has the node of each, by its name. */
   create(mappings: readonly Mapping[]): Map<string, string> {
-    const concise = mappings.map(({ name, table }) => {
+    const concise = mappings.map(({ name, table, readOnly }) => {
       const lines = table.split('\n').map((line) => line.replaceAll(/[,;\\]/g, '\\$&'));
-      return `${name},,,rw,${lines.join(',')}`;
+      return `${name},,,${readOnly ? 'ro' : 'rw'},${lines.join(',')}`;
     });
     this.#names.push(...mappings.map(({ name }) => name));
     execFileSync('dmsetup', ['create', '--noudevsync', '--concise', concise.join(';')]);
@@ -91,9 +92,10 @@ export class DmGuest {
   }
 
   /** The words in which the kernel refuses a table, or 'accepted'. */
-  refusal(table: string): string {
+  refusal(table: string, ...options: string[]): string {
     this.#newLog();
-    const { status } = spawnSync('dmsetup', ['create', '--noudevsync', 'refused'], { input: `${table}\n` });
+    const create = ['create', '--noudevsync', ...options, 'refused'];
+    const { status } = spawnSync('dmsetup', create, { input: `${table}\n` });
     if (status === 0) {
       this.#names.push('refused');
       this.remove('refused');
@@ -133,9 +135,9 @@ export class DmGuest {
 }
 
 /** The words in which we refuse a table, or 'accepted'. */
-export async function ourRefusal(table: string): Promise<string> {
+export async function ourRefusal(table: string, readOnly = false): Promise<string> {
   try {
-    await (await openTable(table, { provider: 'kernel' })).close();
+    await (await openTable(table, { provider: 'kernel', readOnly })).close();
     return 'accepted';
   } catch (error) {
     if (!(error instanceof TableError)) throw error;
