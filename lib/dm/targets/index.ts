@@ -1,6 +1,6 @@
 import { crypt } from '../crypt/target.js';
 import type { TargetType } from '../target.js';
-import { verity } from '../verity/target/target.js';
+import { verity } from '../verity/target/ctr.js';
 import { delay } from './delay.js';
 import { error } from './error.js';
 import { flakey } from './flakey.js';

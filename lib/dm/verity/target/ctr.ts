@@ -3,7 +3,7 @@ import { Arguments } from '../../arguments.js';
 import { sectorSize } from '../../bio.js';
 import { readBelow } from '../../device-read.js';
 import { TableError } from '../../table-error.js';
-import type { BlockDevice, Target, TargetContext } from '../../target.js';
+import type { BlockDevice, Target, TargetContext, TargetType } from '../../target.js';
 import { Bitmap } from '../bitmap.js';
 import { BlockHasher } from '../block-hasher.js';
 import { VerityError } from '../error.js';
@@ -21,7 +21,7 @@ const pageSize = 4096;
 const fixed = 10;
 
 /** In the order in which the kernel looks at it. Source: drivers/md/dm-verity-target.c:verity_ctr. @throws TableError */
-export async function ctr(args: readonly string[], context: TargetContext): Promise<Target> {
+async function ctr(args: readonly string[], context: TargetContext): Promise<Target> {
   if (!context.readOnly) throw new TableError('Device must be readonly', { hint: 'open it for reading only' });
   if (args.length < fixed)
     throw new TableError('Not enough arguments', {
@@ -197,3 +197,5 @@ async function digestOfZeroes({ hasher, dataBlockSize, layout }: Tree): Promise<
 function isHex(text: string): boolean {
   return /^([0-9a-f]{2})*$/i.test(text);
 }
+
+export const verity: TargetType = { name: 'verity', version: [1, 10, 0], ctr };

@@ -54,7 +54,7 @@ export function parseFeatures(group: Arguments, dataBlocks: number): VerityFeatu
       if (dataBlocks > mostBits) throw group.error('device too large to use check_at_most_once');
       features.checkAtMostOnce = true;
     } else if (name === 'try_verify_in_tasklet') features.tryVerifyInTasklet = true;
-    else if (name in fecParts) parseFecPart(group, name as keyof typeof fecParts, fec);
+    else if (Object.hasOwn(fecParts, name)) parseFecPart(group, name as keyof typeof fecParts, fec);
     else if (name === 'root_hash_sig_key_desc')
       throw group.error(
         'Unrecognized verity feature request',
@@ -96,7 +96,9 @@ export function formatFeatures(features: VerityFeatures, fecDevice: string | und
     ...(tryVerifyInTasklet ? ['try_verify_in_tasklet'] : []),
   ];
   if (fec && fecDevice !== undefined)
-    words.push('use_fec_from_device', joinArgs([fecDevice]), 'fec_blocks', String(fec.blocks));
-  if (fec) words.push('fec_start', String(fec.start), 'fec_roots', String(fec.roots));
+    words.push(
+      ...['use_fec_from_device', joinArgs([fecDevice]), 'fec_blocks', String(fec.blocks)],
+      ...['fec_start', String(fec.start), 'fec_roots', String(fec.roots)],
+    );
   return words.length ? [String(words.length), ...words] : [];
 }

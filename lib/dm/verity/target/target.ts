@@ -2,13 +2,12 @@ import type { MemoryUsage } from '../../../queue/mempool.js';
 import type { Area } from '../../area.js';
 import type { Bio } from '../../bio.js';
 import { joinArgs } from '../../split-args.js';
-import type { BlockDevice, Target, TargetType } from '../../target.js';
+import type { BlockDevice, Target } from '../../target.js';
 import { VerityError } from '../error.js';
 import type { Tree } from '../parameters.js';
 import type { TrustedHashes } from '../trusted-hashes.js';
 import type { BioVerifier } from './bio-verifier.js';
 import type { Corruption } from './corruption.js';
-import { ctr } from './ctr.js';
 import { formatFeatures, type VerityFeatures } from './features.js';
 
 export interface VerityTargetFields {
@@ -80,5 +79,3 @@ export class VerityTarget implements Target {
     this.#fields.tree.hasher.close();
   }
 }
-
-export const verity: TargetType = { name: 'verity', version: [1, 10, 0], ctr };

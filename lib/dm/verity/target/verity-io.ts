@@ -92,7 +92,7 @@ export class VerityIo {
 
   /** Reads and verifies a run. */
   async #read(run: Run): Promise<void> {
-    const { tree, data, hashes, fec } = this.#parts;
+    const { tree, data, hashes } = this.#parts;
     const { hashesPerBlock: group } = tree.layout;
     const isUnread = (block: number) => error !== null && this.#overlaps(error, run, block);
     let error: BioError | null = null;
@@ -114,7 +114,7 @@ export class VerityIo {
     }
     await Promise.all(ends);
     for (let block = run.first; error && block < run.first + run.count; block++)
-      if (isUnread(block)) await this.#mendUnread(block, error, fec !== undefined);
+      if (isUnread(block)) await this.#mendUnread(block, error);
     for (const bad of this.#bad.splice(0).sort((a, b) => a.block - b.block)) await this.#mend(bad);
   }
 
@@ -209,9 +209,9 @@ export class VerityIo {
     }
   }
 
-  async #mendUnread(block: number, error: BioError, hasFec: boolean): Promise<void> {
-    const { hashes, corruption } = this.#parts;
-    const wanted = hasFec ? await hashes.digest(-1, block).catch(() => undefined) : undefined;
+  async #mendUnread(block: number, error: BioError): Promise<void> {
+    const { hashes, corruption, fec } = this.#parts;
+    const wanted = fec ? await hashes.digest(-1, block).catch(() => undefined) : undefined;
     if (wanted && (await this.#correct(block, wanted))) return;
     corruption.unreadable('data', block);
     this.#fail({ first: block, count: 1 }, error.code, error.cause);
