@@ -10,10 +10,10 @@ DMALG := node dist/lib/cli/main.js
 SOURCES := $(shell find lib test -name '*.ts' -o -name '*.json')
 NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
 
-.PHONY: help setup build run test check unit bench asan format clean
+.PHONY: help setup build run test test-whole check unit bench asan format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
 
 setup: node_modules/.package-lock.json ## install what is missing: Debian packages (as root; otherwise says what to type), npm packages
 	@test/support/setup.sh
@@ -36,8 +36,11 @@ dist/.built: $(SOURCES) tsconfig.json node_modules/.package-lock.json
 run: setup build ## print the table of `dmalg compare iv`, measured in the test kernel
 	$(DMALG) compare iv --in-lab
 
-test: setup build ## every test: on this host, and in the test kernels
+test: setup build ## the tests: on this host, and in the test kernels a sample of each list of cases
 	node dist/test/run.js
+
+test-whole: setup build ## every test, in the test kernels too: for a release, or after a change to what talks to the kernel
+	node dist/test/run.js --whole
 
 check: build unit ## types, lint, format, unit tests
 	npx biome check lib test tsconfig.json biome.json

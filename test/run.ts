@@ -1,10 +1,10 @@
 /**
- * The whole suite: the host's tests here, the kernel's tests in the lab on each of its kernels, beside them. Each part is one mocha process. What
+ * The suite: the host's tests here and, beside them, the kernel's tests in the lab on each of its kernels, a sample of them, or with `--whole` all. Each part is one mocha process. What
  * it prints comes when it has ended; the last line sums them all. A part in which nothing passed has failed, however it ended.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,67 +17,82 @@ interface Counts {
 
 interface Part {
   name: string;
-  /** Folders of dist/test, or patterns of files in them. */
-  folders: string[];
-  /** Files that are left out. */
+  /** Folders of dist/test, or files in them. */
+  tests: string[];
   without?: string[];
   /** The lab's kernel, for what needs AF_ALG. */
   kernel?: string;
+  /** Of each group of tests one in so many runs, from this one on. All, if it is not given or the whole suite is asked for. */
+  sample?: { every: number; first: number };
 }
 
 const kernelTests = (...names: string[]) => names.map((name) => `kernel/${name}.test.js`);
-/** Tests of lib/dm against the kernel's device-mapper: on the newer kernels, which differ in it. */
-const dm = kernelTests('crypt', 'dm', 'dm-sequences', 'file-device', 'keyring');
 
-/** Milliseconds of a test and seconds of a lab after which something hangs, on the slowest of machines. */
-const hang = '600000';
+/** They boot labs. */
+const labTests = ['cli/compare.test.js', 'cli/lab.test.js'];
+
+/** Seconds after which a lab hangs, on the slowest of machines. */
 const labHang = '4000';
+const whole = process.argv.includes('--whole');
 
-/** One after the other: two kernels on two processors take longer than one and then the other. */
+/**
+ * One after the other: two kernels on two processors take longer than one and then the other. Emulated, a test takes seconds, so that of the
+ * long lists of cases a sample runs, on each kernel another one.
+ */
 const inTheLab: Part[] = [
-  { name: 'dm, kernel next', folders: kernelTests('dm', 'dm-sequences', 'file-device', 'keyring'), kernel: 'next' },
-  // AF_ALG as it is there, and dm-crypt; the vectors below are the ciphers and hashes there.
   {
-    name: 'kernel current',
-    folders: kernelTests('tfm', 'iv-chain', 'random', 'crypt', 'keyring'),
-    kernel: 'current',
+    name: 'device-mapper, kernel next',
+    tests: kernelTests('dm', 'dm-sequences', 'file-device', 'keyring'),
+    kernel: 'next',
+    sample: { every: 12, first: 0 },
   },
-  { name: 'kernel aio', folders: ['kernel'], without: dm, kernel: 'aio' },
-  { name: 'vectors, kernel current', folders: ['vectors'], kernel: 'current' },
+  {
+    name: 'dm-crypt, AF_ALG and vectors, kernel current',
+    tests: [...kernelTests('crypt', 'iv-chain', 'keyring', 'random', 'tfm'), 'vectors'],
+    kernel: 'current',
+    sample: { every: 12, first: 1 },
+  },
+  {
+    name: 'AF_ALG, kernel aio',
+    tests: kernelTests('cipher', 'compare', 'hash', 'iv-chain', 'lifecycle', 'process', 'random', 'tfm'),
+    kernel: 'aio',
+    sample: { every: 12, first: 2 },
+  },
+  { name: 'the lab itself', tests: labTests, sample: { every: 4, first: 0 } },
 ];
 
 /** Beside them. */
 const here: Part[] = [
-  { name: 'unit', folders: ['unit'] },
-  { name: 'cli', folders: ['cli'] },
-  { name: 'vectors, library', folders: ['vectors'] },
+  { name: 'unit', tests: ['unit'] },
+  { name: 'cli', tests: ['cli'], without: labTests },
+  { name: 'vectors, library', tests: ['vectors'] },
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const results = mkdtempSync(join(tmpdir(), 'dmalg-test-'));
 
+function filesOf({ tests, without = [] }: Part): string[] {
+  const files = tests.flatMap((name) => {
+    if (name.endsWith('.js')) return [name];
+    const inside = readdirSync(join(root, 'dist/test', name), { encoding: 'utf8', recursive: true });
+    return inside.filter((file) => file.endsWith('.test.js')).map((file) => `${name}/${file}`);
+  });
+  return files.filter((file) => !without.includes(file)).map((file) => `dist/test/${file}`);
+}
+
 async function run(part: Part): Promise<Counts> {
   const output = mkdtempSync(join(results, 'part-'));
   const countsFile = join(output, 'counts.json');
-  const mocha = [
-    'node_modules/mocha/bin/mocha.js',
-    '--expose-gc',
-    '--timeout',
-    hang,
-    '--reporter',
-    'dist/test/support/counting-reporter.js',
-  ];
-  const files = part.folders.map((folder) => `dist/test/${folder.endsWith('.js') ? folder : `${folder}/**/*.test.js`}`);
-  for (const file of part.without ?? []) mocha.push('--ignore', `dist/test/${file}`);
-  const lab = part.kernel
-    ? ['dist/lib/cli/main.js', 'lab', '--kernel', part.kernel, '--timeout', labHang, '--output', output, '--', 'node']
-    : [];
+  const { every, first } = (!whole && part.sample) || { every: 1, first: 0 };
+  const command = ['--expose-gc', 'dist/test/run-part.js', countsFile, `${every}`, `${first}`, ...filesOf(part)];
+  const lab = ['dist/lib/cli/main.js', 'lab', '--timeout', labHang, '--output', output];
+  const args = part.kernel ? [...lab, '--kernel', part.kernel, '--', 'node', ...command] : command;
   const provider = part.kernel ? 'kernel' : 'library';
   const started = Date.now();
-  const child = spawn(process.execPath, [...lab, ...mocha, ...files], {
+  const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, DMALG_TEST_COUNTS: countsFile, DMALG_TEST_PROVIDER: provider },
+    env: { ...process.env, DMALG_TEST_PROVIDER: provider },
   });
   const printed: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => printed.push(chunk));

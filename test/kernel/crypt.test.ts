@@ -2,22 +2,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { CryptConvert } from '../../lib/dm/crypt/convert.js';
 import { openTable } from '../../lib/dm/open-table.js';
+import { randomBytes } from '../support/random-bytes.js';
 import { cases, listed, refused } from './crypt-cases.js';
-import { bytes, DmGuest, ourRefusal, readAt, writeAt } from './dm-guest.js';
+import { DmGuest, ourRefusal, readAt, writeAt } from './dm-guest.js';
 
 /** Bytes of a volume. Each has its own stretch of the backing file. */
 const size = 32768;
 const sectors = size / 512;
 const firstSector = 16;
 
-const refusedKey = bytes('key', 32).toString('hex');
+const refusedKey = randomBytes('key', 32).toString('hex');
 
 /** Every volume that the kernel accepts: the cases, and those of which only the status is looked at. */
 const volumes = [
   ...cases,
   ...listed.map((options) => ({ cipher: 'aes-cbc-plain64', key: 32, offset: 8n, options, kernelOnly: true })),
 ].map(({ cipher, key: keySize, offset = 0n, options = '', kernelOnly = false }, index) => {
-  const key = bytes(`${cipher} key`, keySize);
+  const key = randomBytes(`${cipher} key`, keySize);
   const start = firstSector + index * sectors;
   const line = (device: string) =>
     `0 ${sectors} crypt ${cipher} ${key.toString('hex').toUpperCase() || '-'} ${offset} ${device} ${start} ${options}`.trim();
@@ -54,7 +55,7 @@ describe("dm-crypt: the kernel's bytes", function () {
   for (const { name, cipher, key, offset, options, kernelOnly, start, line } of volumes.slice(0, cases.length))
     it(`${cipher}, key of ${key.length} bytes, iv_offset ${offset}, options '${options}'`, async () => {
       const device = nodes.get(name)!;
-      const [first, second] = [bytes(`${cipher} first`, size), bytes(`${cipher} second`, size)];
+      const [first, second] = [randomBytes(`${cipher} first`, size), randomBytes(`${cipher} second`, size)];
       writeAt(device, 0, first);
       const sealed = readAt(backing, start * 512, size);
       const sectorSize = Number(/sector_size:(\d+)/.exec(options)?.[1] ?? 512);

@@ -1,15 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createCipheriv, createHash } from 'node:crypto';
 import { closeSync, constants, fsyncSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { expect } from 'chai';
 import { openTable } from '../../lib/dm/open-table.js';
 import { TableError } from '../../lib/dm/table-error.js';
-
-/** Bytes that look random and are the same in every run. */
-export function bytes(seed: string, length: number): Buffer {
-  const key = createHash('sha256').update(seed).digest();
-  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length));
-}
 
 function access<T>(path: string, use: (fd: number) => T): T {
   const fd = openSync(path, 'r+');

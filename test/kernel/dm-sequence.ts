@@ -1,5 +1,5 @@
 import { seeded } from '../support/manual-engine.js';
-import { bytes } from './dm-guest.js';
+import { randomBytes } from '../support/random-bytes.js';
 
 /** One operation of a sequence. Bytes. */
 export interface Step {
@@ -40,7 +40,7 @@ export function* sequence({ seed, size, unit, rounds, depth, discards }: Sequenc
       const free = steps.every((other) => offset >= other.offset + other.length || other.offset >= offset + length);
       if (op === 'flush') steps.push({ op, offset: 0, length: 0, data: Buffer.alloc(0) });
       else if (free)
-        steps.push({ op, offset, length, data: bytes(`${seed} ${round} ${left}`, op === 'write' ? length : 0) });
+        steps.push({ op, offset, length, data: randomBytes(`${seed} ${round} ${left}`, op === 'write' ? length : 0) });
     }
     yield steps;
   }

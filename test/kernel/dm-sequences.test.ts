@@ -5,7 +5,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { Device } from '../../lib/dm/device.js';
 import { openTable } from '../../lib/dm/open-table.js';
-import { bytes, DmGuest } from './dm-guest.js';
+import { randomBytes } from '../support/random-bytes.js';
+import { DmGuest } from './dm-guest.js';
 import { type Step, sequence } from './dm-sequence.js';
 
 /** Another sequence: DMALG_TEST_SEED=<number>. */
@@ -71,7 +72,7 @@ const volumes: Volume[] = [
 /** What the words of a line stand for on `device`, where the volume starts at sector `at`. */
 function fill(table: string, device: string, at: number): string {
   return table
-    .replaceAll(/KEY(\d+)/g, (_, length) => bytes(`key ${length}`, Number(length)).toString('hex'))
+    .replaceAll(/KEY(\d+)/g, (_, length) => randomBytes(`key ${length}`, Number(length)).toString('hex'))
     .replaceAll('DEV', device)
     .replaceAll(/AT(\d*)/g, (_, more) => `${at + Number(more)}`);
 }
@@ -118,7 +119,7 @@ describe(`dm: random operations on the kernel's devices and ours (seed ${seed})`
   before(() => {
     folder = mkdtempSync('/dev/shm/dmalg-sequences-');
     images = { kernel: `${folder}/kernel`, ours: `${folder}/ours` };
-    for (const image of Object.values(images)) writeFileSync(image, bytes('image', volumes.length * size));
+    for (const image of Object.values(images)) writeFileSync(image, randomBytes('image', volumes.length * size));
     guest = new DmGuest('dm-crypt', 'dm-zero');
     const loop = guest.loop(images.kernel);
     const below = volumes.flatMap(({ below }, index) =>

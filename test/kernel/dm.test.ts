@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { expect } from 'chai';
 import { openTable } from '../../lib/dm/open-table.js';
-import { bytes, DmGuest, ourRefusal, readAt, writeAt } from './dm-guest.js';
+import { randomBytes } from '../support/random-bytes.js';
+import { DmGuest, ourRefusal, readAt, writeAt } from './dm-guest.js';
 import { accepted, acceptedLater, refused, refusedLater } from './dm-lines.js';
 
 /** Whether the kernel's flakey is the one that ours is: 6.1's is an older one. */
@@ -76,7 +77,7 @@ describe("dm: document 2's devices on /dev/ram0", function () {
       await using ours = await openTable(line, { provider: 'kernel' });
       expect(ours.table({ showKeys: true })).to.equal(printed.table.get(name));
       expect(ours.status()).to.equal(printed.status.get(name));
-      const [first, second] = [bytes(`${line} first`, 65536), bytes(`${line} second`, 65536)];
+      const [first, second] = [randomBytes(`${line} first`, 65536), randomBytes(`${line} second`, 65536)];
       const [read, written] = [index * stretch, index * stretch + stretch / 2];
       writeAt(node, read, first);
       expect(first.equals(await ours.read(read, first.length)), 'reads what the kernel wrote').to.equal(true);

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FormatOptions, formatVerity } from '../../lib/dm/verity/format.js';
-import { seeded } from './manual-engine.js';
+import { randomBytes } from './random-bytes.js';
 
 export interface ImageShape {
   blocks: number;
@@ -39,8 +39,7 @@ export class VerityTestImage {
       ...wanted,
     };
     const { dataBlockSize: size, hashBlockSize, hash, hashType, salt, roots, blocks } = shape;
-    const random = seeded(blocks);
-    const bytes = Buffer.from(Uint8Array.from({ length: blocks * size }, () => random() * 256));
+    const bytes = randomBytes(`${blocks} blocks`, blocks * size);
     for (const block of zeroes) bytes.fill(0, block * size, (block + 1) * size);
     writeFileSync(join(folder, 'data'), bytes);
     const options: FormatOptions = {
