@@ -4,20 +4,25 @@ import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
 import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
-import { compare } from './compare.js';
-import { crypt } from './crypt.js';
-import { dm } from './dm.js';
-import { hash } from './hash.js';
-import { info } from './info.js';
-import { lab } from './lab.js';
-import { rng } from './rng.js';
-import { decrypt, encrypt } from './seal.js';
-import { verity, verityStatus } from './verity.js';
+import { verityStatus } from './verity-status.js';
 
-const commands: Command[] = [info, verity, crypt, dm, hash, encrypt, decrypt, rng, compare, lab];
+/** In the order of the overview. A command's modules are loaded when it is called: each takes milliseconds, and most commands need few. */
+const commands: Record<string, () => Promise<Command>> = {
+  info: async () => (await import('./info.js')).info,
+  verity: async () => (await import('./verity.js')).verity,
+  crypt: async () => (await import('./crypt.js')).crypt,
+  dm: async () => (await import('./dm.js')).dm,
+  hash: async () => (await import('./hash.js')).hash,
+  encrypt: async () => (await import('./seal.js')).encrypt,
+  decrypt: async () => (await import('./seal.js')).decrypt,
+  rng: async () => (await import('./rng.js')).rng,
+  compare: async () => (await import('./compare.js')).compare,
+  lab: async () => (await import('./lab.js')).lab,
+};
 
-function overview(): string {
-  const rows = commands.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
+async function overview(): Promise<string> {
+  const all = await Promise.all(Object.values(commands).map((load) => load()));
+  const rows = all.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
   return ['Usage: dmalg COMMAND ...', '', ...rows, '', "'dmalg COMMAND --help' explains a command.", ''].join('\n');
 }
 
@@ -54,12 +59,12 @@ function report(error: unknown): string {
 async function main(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === '-h') {
-    (name ? process.stdout : process.stderr).write(overview());
+    (name ? process.stdout : process.stderr).write(await overview());
     return name ? Exit.done : Exit.usage;
   }
-  const command = commands.find((candidate) => candidate.name === name);
   try {
-    if (!command) throw new CliError(`unknown command '${name}'; see 'dmalg --help'`);
+    if (!Object.hasOwn(commands, name)) throw new CliError(`unknown command '${name}'; see 'dmalg --help'`);
+    const command = await commands[name]!();
     const invocation = parseInvocation(command, rest);
     if (invocation.values.help) {
       process.stdout.write(helpText(command));

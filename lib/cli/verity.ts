@@ -1,18 +1,9 @@
-import type { VerityCode } from '../dm/verity/error.js';
 import { CliError, type Command, Exit, type Invocation } from './command.js';
 import { dumpHeader } from './verity-dump.js';
 import { formatImage } from './verity-format.js';
 import { fecOptions, treeOptions } from './verity-options.js';
 import { repairImage, repairOptions } from './verity-repair.js';
 import { verifyImage } from './verity-verify.js';
-
-/** Exit statuses, which are veritysetup's: it takes what it cannot read or write for wrong parameters. */
-export const verityStatus: Record<VerityCode, number> = {
-  EINVAL: Exit.usage,
-  EIO: Exit.usage,
-  ENODEV: Exit.device,
-  EPERM: Exit.verification,
-};
 
 const actions: Record<string, (invocation: Invocation) => Promise<number>> = {
   format: formatImage,
