@@ -25,6 +25,11 @@ interface Case {
   spoilt?: [area: 'data' | 'hash', block: number][];
   options?: string[];
   fec?: false;
+  /**
+   * The kernel's device says C though every block has been mended: to mend a hash block it looks up data blocks below that very block, which
+   * it wants to mend for that, until the recursion is too deep (dm-verity-fec.c: fec_read_bufs). Ours does not, and says V.
+   */
+  onlyKernelSaysCorrupted?: true;
 }
 
 const fecShape: ImageShape = { blocks: 300, roots: 2, zeroes: [3, 4] };
@@ -41,6 +46,7 @@ const cases: Case[] = [
       ['data', 7],
       ['hash', 2],
     ],
+    onlyKernelSaysCorrupted: true,
   },
   {
     shape: fecShape,
@@ -187,7 +193,9 @@ describe("dm-verity: the kernel's device and ours", function () {
         closeSync(theirs);
       }
       expect(ours.table()).to.equal(guest.print('table').get(`verity${index}`));
-      expect(ours.status()).to.equal(guest.print('status').get(`verity${index}`));
+      const status = guest.print('status').get(`verity${index}`)!;
+      expect(ours.status()).to.equal(each.onlyKernelSaysCorrupted ? status.replace(/C$/, 'V') : status);
+      expect(status.endsWith('C') || !each.onlyKernelSaysCorrupted).to.equal(true);
     });
 
   for (const words of [...verityAccepted, ...(isLater ? verityAcceptedLater : [])])
