@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { Bio } from '../../lib/dm/bio.js';
 import type { Device } from '../../lib/dm/device.js';
 import type { DeviceError } from '../../lib/dm/device-error.js';
@@ -356,6 +357,53 @@ describe('the verity target', function () {
         }
         expect(said).to.equal(reason);
       });
+    it('with changed words: a TableError, or a device that holds little and reads or says EIO', async () => {
+      const image = await make({ blocks: 300, roots: 2 });
+      const words = lineOf(image, verityAccepted.find((line) => line.includes('ignore_corruption use_fec'))!).split(
+        ' ',
+      );
+      const numbers = [
+        '',
+        '0',
+        '1',
+        '-1',
+        '512',
+        '4294967296',
+        '9007199254740993',
+        '18446744073709551615',
+        '1'.repeat(40),
+      ];
+      const word = fc.oneof(
+        fc.constantFrom(...numbers, '-', '00', 'x', 'ram:4096', '/dev/null', '.', ...words),
+        fc.nat({ max: 5000 }).map(String),
+        fc.string({ maxLength: 8 }),
+      );
+      const change = fc.record({ at: fc.nat({ max: words.length - 1 }), removed: fc.nat({ max: 2 }), word });
+      let opened = 0;
+      const property = fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+        const changed = [...words];
+        for (const { at, removed, word } of changes) changed.splice(at, removed, word);
+        let device: Device;
+        try {
+          device = await open(changed.join(' '));
+        } catch (error) {
+          if (error instanceof TableError) return;
+          throw error;
+        }
+        opened++;
+        try {
+          const { reserved, inUse } = device.memoryUsage();
+          expect(reserved + inUse).to.be.below(2 ** 24);
+          await device.read(0, Math.min(device.size, 8192)).catch((error: DeviceError) => {
+            if (error.code !== 'EIO') throw error;
+          });
+        } finally {
+          await device.close();
+        }
+      });
+      await fc.assert(property, { seed: 4, numRuns: 3000 });
+      expect(opened).to.be.above(40);
+    });
     it('refused where it is not read-only', async () => {
       const image = await make({ blocks: 3 });
       let said = '';
