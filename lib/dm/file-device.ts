@@ -1,11 +1,12 @@
 import type { Stats } from 'node:fs';
 import { constants, fdatasync, read, write } from 'node:fs';
 import { type FileHandle, open, readFile, realpath } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { EOPNOTSUPP } from '../alg/errno.js';
 import { errnoName } from '../alg/error.js';
 import { binding } from '../binding.js';
 import { type Bio, sectorSize } from './bio.js';
+import { blockDeviceSize, deviceNumbers, nodeOf, sysfsOf } from './block-numbers.js';
 import { directBlockSize, isAligned, pageAligned } from './direct-io.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice } from './target.js';
@@ -174,25 +175,12 @@ async function geometryOf(fd: number, stat: Stats, direct: boolean): Promise<Geo
   }
   const blockSize = binding().device_block_size(fd);
   if (blockSize < 0) throw Object.assign(new Error('ioctl(BLKSSZGET) failed'), { code: errnoName(-blockSize).code });
-  const numbers = formatNumbers(BigInt(stat.rdev));
-  const folder = await realpath(`/sys/dev/block/${numbers}`);
-  // fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes.
-  const size = Number(await readFile(join(folder, 'size'), 'utf8')) * sectorSize;
+  const numbers = deviceNumbers(BigInt(stat.rdev));
+  const size = await blockDeviceSize(numbers);
+  const folder = await realpath(sysfsOf(numbers));
   // A partition has its disk's queue.
   const most = await readFile(join(folder, 'queue/discard_max_bytes'), 'utf8').catch(() =>
     readFile(join(folder, '../queue/discard_max_bytes'), 'utf8'),
   );
   return { numbers, size, blockSize, discards: Number(most) > 0 };
-}
-
-/** The node in /dev of a block device's `major:minor`. */
-async function nodeOf(numbers: string): Promise<string> {
-  return `/dev/${basename(await realpath(`/sys/dev/block/${numbers}`))}`;
-}
-
-/** `major:minor` of a device, as glibc's <sys/sysmacros.h> packs them. */
-export function formatNumbers(rdev: bigint): string {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
-  return `${major}:${minor}`;
 }

@@ -136,6 +136,28 @@ describe('verity repair', function () {
     expect(readdirSync(folder).filter((name) => name.includes('part') || name === 'new-data')).to.deep.equal([]);
   });
 
+  it('mends an image with room behind the tree, which FEC covers: of a set with such blocks the parity alone tells', async () => {
+    const random = seeded(9);
+    await make(700, 4, random);
+    // As on a larger device: zeroes behind the tree, which change no parity as the number of sets stays.
+    const sets = right.fec.length / blockSize / roots;
+    const room = sets * (255 - roots) - (700 + right.hash.length / blockSize - 1);
+    expect(room).to.be.above(sets);
+    right.hash = Buffer.concat([right.hash, Buffer.alloc((room - 1) * blockSize)]);
+    const spoiled = copy(right);
+    for (let set = 0; set < sets; set++) spoil(spoiled, 'data', 5 * sets + set, random);
+    write(spoiled);
+    expect(counts(await repair('in-place'))).to.deep.include({ good: true, unjudgedParity: 0 });
+    expect(read()).to.deep.equal(right);
+    const foreign = copy(right);
+    spoil(foreign, 'hash', right.hash.length / blockSize - 1, random);
+    spoil(foreign, 'data', 0, random);
+    write(foreign);
+    const { good, unjudgedParity, mended } = await repair('in-place');
+    expect({ good, unjudgedParity, data: mended.data }).to.deep.equal({ good: false, unjudgedParity: 1, data: 1 });
+    expect(file('data').equals(right.data)).to.equal(true);
+  });
+
   it('mends a file that was cut off', async () => {
     await make(300, 24, seeded(5));
     truncateSync(path('data'), 295 * blockSize + 100);

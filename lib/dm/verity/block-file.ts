@@ -1,6 +1,7 @@
 import { rmSync, type Stats } from 'node:fs';
-import { type FileHandle, open, readFile, realpath, rename } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { blockDeviceSize, deviceNumbers } from '../block-numbers.js';
 import { VerityError } from './error.js';
 import { superblockSize } from './superblock.js';
 
@@ -40,7 +41,12 @@ export class BlockFile {
           'ENODEV',
           'it is no regular file and no block device',
         );
-      return new BlockFile(path, handle, stat, stat.isFile() ? stat.size : await blockDeviceSize(path));
+      return new BlockFile(
+        path,
+        handle,
+        stat,
+        stat.isFile() ? stat.size : await blockDeviceSize(deviceNumbers(BigInt(stat.rdev))),
+      );
     } catch (error) {
       await handle.close();
       throw error;
@@ -115,9 +121,4 @@ export function checkNotTiny(file: BlockFile): void {
 
 function cannotCreate(path: string, cause: Error): VerityError {
   return new VerityError(`Cannot create hash image ${path} for writing.`, 'EINVAL', cause.message, { cause });
-}
-
-/** fstat says 0 for a block device; sysfs knows, in sectors of 512 bytes. */
-async function blockDeviceSize(path: string): Promise<number> {
-  return 512 * Number(await readFile(`/sys/class/block/${basename(await realpath(path))}/size`, 'utf8'));
 }

@@ -78,9 +78,12 @@ export class SetMender {
       }
     }
     const good = having('good').map(block);
-    const wrong =
-      good.length === rows ? await this.#mendParity(set, message.subarray(0, rows * blockSize), parity) : undefined;
-    return { good, mended, parity: wrong };
+    const foreign = having('foreign').length;
+    if (good.length + foreign < rows) return { good, mended, parity: undefined };
+    const right = await this.#parityOf(message.subarray(0, rows * blockSize));
+    // Blocks that no digest tells of are as they were where the parity, too, says so; otherwise either may be wrong.
+    const isJudged = foreign === 0 || right.equals(parity);
+    return { good, mended, parity: isJudged ? await this.writeParity(set, right, parity) : undefined };
   }
 
   /** What may be taken for erased, the likeliest first. */
@@ -106,18 +109,17 @@ export class SetMender {
     );
   }
 
-  /** Makes the parity of blocks that are all good, and writes what differs. */
-  async #mendParity(set: number, message: Buffer, stored: Buffer): Promise<number[]> {
+  async #parityOf(message: Buffer): Promise<Buffer> {
     const { blockSize, setParity } = this.#layout;
     const parity = new Parity(this.#code, blockSize, blockSize);
-    const right = Buffer.alloc(setParity);
+    const bytes = Buffer.alloc(setParity);
     try {
       await parity.add(0, message);
-      parity.read(0, right);
+      parity.read(0, bytes);
+      return bytes;
     } finally {
       parity.close();
     }
-    return this.writeParity(set, right, stored);
   }
 
   /** Writes the blocks of a set's parity that are not as stored. Returns which. */
