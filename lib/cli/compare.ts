@@ -2,18 +2,30 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { binding } from '../binding.js';
 import { library } from '../compare/drivers.js';
+import { formatEnvironment } from '../compare/environment-table.js';
 import { compareIv, ivDrivers } from '../compare/iv.js';
 import { baseArm, hazardArm, ivArms } from '../compare/iv-arms.js';
-import { formatDriver, formatEnvironment, formatOmitted } from '../compare/iv-table.js';
+import { formatDriver, formatOmitted } from '../compare/iv-table.js';
 import type { Report } from '../compare/report.js';
 import { formatSize } from '../compare/table.js';
 import { stringOption } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
+import {
+  CliError,
+  type Command,
+  Exit,
+  type Invocation,
+  integerOption,
+  interruptedStatus,
+  type OptionHelp,
+} from './command.js';
 import { compareInLab, followLab } from './compare-lab.js';
+import { reportMempool } from './compare-mempool.js';
 import { writeOutput } from './output.js';
 import { Progress, shareLine } from './progress.js';
 
-const experiments = ['iv'];
+const experiments = ['iv', 'mempool'];
+/** Options that are about drivers and requests. */
+const ivOptions = ['drivers', 'sizes', 'arms', 'repetitions', 'requests'];
 
 const defaults = {
   full: { sizes: '512,4096,8192,65536', repetitions: 15 },
@@ -75,6 +87,13 @@ async function run(invocation: Invocation): Promise<number> {
   if (more.length) throw new CliError(`expected one experiment, got '${more[0]}' beside it`);
   if (values.kernel !== undefined && !values['in-lab']) throw new CliError('--kernel: expected --in-lab beside it');
   const quick = values.quick === true;
+  const json = stringOption(invocation, 'json');
+  if (json !== undefined && json !== '-') checkFolder(json);
+  if (experiment === 'mempool') {
+    const foreign = ivOptions.find((name) => values[name] !== undefined);
+    if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
+    return values['in-lab'] ? compareInLab(invocation, experiment) : reportMempool(quick, json, values.quiet === true);
+  }
   const preset = quick ? defaults.quick : defaults.full;
   const requests = integerOption(invocation, 'requests', 0, 2, 4096);
   const options = {
@@ -85,8 +104,6 @@ async function run(invocation: Invocation): Promise<number> {
     requests: requests || undefined,
     quick,
   };
-  const json = stringOption(invocation, 'json');
-  if (json !== undefined && json !== '-') checkFolder(json);
   if (values['in-lab']) return compareInLab(invocation, experiment);
   if (binding().af_alg_probe() < 0 && options.drivers.some((driver) => driver !== library))
     throw new CliError(
@@ -159,16 +176,21 @@ export async function conclude(
   return wrong.length > 0 ? Exit.verification : Exit.done;
 }
 
-const interruptedStatus = 130;
-
 const options: Record<string, OptionHelp> = {
   drivers: { type: 'string', value: 'A,B', help: `kernel drivers, and library (default: ${ivDrivers.join(', ')})` },
   sizes: { type: 'string', value: 'N,N', help: `bytes of a request (default: ${defaults.full.sizes})` },
   arms: { type: 'string', value: 'A,B', help: `which of them (default: all; ${baseArm} always)` },
   repetitions: { type: 'string', value: 'N', help: `rounds that count (default: ${defaults.full.repetitions})` },
   requests: { type: 'string', value: 'N', help: 'requests of one repetition (default: by their size)' },
-  quick: { type: 'boolean', help: `fewer: sizes ${defaults.quick.sizes}, ${defaults.quick.repetitions} rounds` },
-  json: { type: 'string', value: 'FILE', help: 'write the report to FILE (schema: dmalg/compare.schema.json)' },
+  quick: {
+    type: 'boolean',
+    help: `fewer: sizes ${defaults.quick.sizes}, ${defaults.quick.repetitions} rounds; of mempool 64 reads`,
+  },
+  json: {
+    type: 'string',
+    value: 'FILE',
+    help: 'write the report to FILE (schemas: dmalg/compare.schema.json, dmalg/compare-mempool.schema.json)',
+  },
   'in-lab': { type: 'boolean', help: 'measure in the test kernel (see dmalg lab)' },
   kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },
 };
@@ -177,8 +199,8 @@ const armWidth = Math.max(...ivArms.map(({ name }) => name.length));
 
 export const compare: Command = {
   name: 'compare',
-  usage: 'iv [options]',
-  summary: 'Measures ways to queue crypto requests against each other.',
+  usage: 'iv|mempool [options]',
+  summary: 'Measures what the kernel lists argue about: ways to queue requests, and to share memory.',
   details: [
     'iv: requests whose IV is what the one before has left. Where should they wait for it? In per cent of requests that do not depend on',
     'each other:',
@@ -187,6 +209,10 @@ export const compare: Command = {
     'Each output is checked against an independent implementation. Arms take turns; +- is half of the middle half of the rounds. Two arms differ',
     "where the rank-sum test over the rounds gives less than 0.05 after Holm's correction: with fewer than 6 rounds it never does.",
     'Drivers in cryptd(...) are made in the lab only.',
+    '',
+    'mempool: verity devices, two to eight on each other, read under load in a machine without memory: with a mempool for each device, and with one',
+    'for all of them; reserves of 16 and 1 elements. A deadlock is proved, and named: who waits for whom. And what 59 devices hold. Its options are',
+    '--quick, --json, --in-lab and --kernel.',
     '',
     'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 the report cannot be written, or the lab failed; 6 the',
     'kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',

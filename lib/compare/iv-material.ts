@@ -1,19 +1,7 @@
+import { fill } from './fill.js';
 import { ReferenceCbc } from './reference-aes.js';
 
 const blockSize = 16;
-
-/** Bytes without a pattern that are the same each time: xorshift32. */
-function fill(bytes: Uint8Array, seed: number): Uint8Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let state = seed;
-  for (let at = 0; at < bytes.length; at += 4) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    view.setUint32(at, state);
-  }
-  return bytes;
-}
 
 function cut(bytes: Uint8Array, size: number): Uint8Array[] {
   return Array.from({ length: bytes.length / size }, (_, i) => bytes.subarray(i * size, (i + 1) * size));

@@ -16,6 +16,11 @@ export function formatSize(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} B`;
 }
 
+/** '8.53 MiB', '147 KiB'. */
+export function formatMemory(bytes: number): string {
+  return bytes < 2 ** 20 ? `${formatNumber(bytes / 1024)} KiB` : `${formatNumber(bytes / 2 ** 20)} MiB`;
+}
+
 /** Three digits that mean something: '0.123', '12.3', '1234'. */
 export function formatNumber(value: number): string {
   if (value === 0) return '0';

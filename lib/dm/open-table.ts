@@ -1,3 +1,4 @@
+import { type MakeMempool, makeMempool as ownMempool } from '../queue/mempool.js';
 import { sectorSize } from './bio.js';
 import { Device } from './device.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
@@ -18,6 +19,8 @@ export interface OpenTableOptions extends CryptoOptions {
   clock?: Clock;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
+  /** For experiments: others than each device's own mempools may deadlock, or fail. */
+  makeMempool?: MakeMempool;
   /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
   onEvent?: (event: TargetEvent) => void;
 }
@@ -69,7 +72,7 @@ async function openLine(
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine } = options;
-  const { clock = systemClock, reserve = 16, onEvent: notify = () => {} } = options;
+  const { clock = systemClock, reserve = 16, makeMempool = ownMempool, onEvent: notify = () => {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
@@ -79,7 +82,17 @@ async function openLine(
   };
   let target: Target | undefined;
   try {
-    target = await found.ctr(args, { start, length, readOnly, clock, crypto, reserve, notify, openDevice });
+    target = await found.ctr(args, {
+      start,
+      length,
+      readOnly,
+      clock,
+      crypto,
+      reserve,
+      makeMempool,
+      notify,
+      openDevice,
+    });
     const blockSectors = (target.blockSize ?? sectorSize) / sectorSize;
     if (start % blockSectors !== 0 || length % blockSectors !== 0)
       throw new TableError('not aligned to h/w logical block size', { hint: `logical block size ${target.blockSize}` });

@@ -9,6 +9,11 @@ export interface MempoolOptions<T> {
   bytes: number;
 }
 
+/** Makes the mempools of a target. Pools of the same `kind` have equal elements; sharing them is what `dmalg compare mempool` is about. */
+export type MakeMempool = <T>(kind: string, options: MempoolOptions<T>) => Mempool<T>;
+
+export const makeMempool: MakeMempool = (_, options) => new Mempool(options);
+
 /**
  * Equal elements for requests that must not fail: there is one from the reserve, or a new one, or one waits for an element to be given back.
  * It never fails. It belongs to one device: whoever waits here must never be waited for by those who hold its elements (document 5).

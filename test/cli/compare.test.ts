@@ -43,6 +43,21 @@ describe('dmalg compare', function () {
   );
 
   it(
+    'mempool: a table, deadlocks named, and a report',
+    inFolder((folder) => {
+      const { status, stdout, stderr } = dmalg(folder, ['compare', 'mempool', '--quick', '--json', 'report.json']);
+      expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
+      expect(stdout.toString())
+        .to.match(/DEADLOCK after 0 +ok/)
+        .and.match(/the only one is held by bio 1 of device 2, which waits for it/)
+        .and.match(/mempool: .* objection holds\.\n$/);
+      expect(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')).experiment).to.equal('mempool');
+      const wrong = dmalg(folder, ['compare', 'mempool', '--arms', 'mutex']);
+      expect(wrong).to.include({ status: 1, stderr: 'dmalg: --arms: not an option of compare mempool\n' });
+    }),
+  );
+
+  it(
     'the schema refuses what is no report',
     inFolder((folder) => {
       const args = ['compare', 'iv', ...small, '--sizes', '64', '--arms', 'mutex', '--json', '-'];
@@ -66,8 +81,8 @@ describe('dmalg compare', function () {
   );
 
   for (const [args, said] of [
-    [[], "expected an experiment (iv), got ''"],
-    [['vi'], "expected an experiment (iv), got 'vi'"],
+    [[], "expected an experiment (iv, mempool), got ''"],
+    [['vi'], "expected an experiment (iv, mempool), got 'vi'"],
     [['iv', 'iv'], "expected one experiment, got 'iv' beside it"],
     [['iv', '--sizes', '100'], "--sizes: expected multiples of 16 from 16 to 131072, as in 512,4K,64K, got '100'"],
     [['iv', '--sizes', '512,'], "got ''"],

@@ -1,5 +1,5 @@
 import { type Engine, SyncEngine } from '../../../alg/engine.js';
-import { type MemoryUsage, Mempool } from '../../../queue/mempool.js';
+import type { MakeMempool, MemoryUsage, Mempool } from '../../../queue/mempool.js';
 import { Reserved } from '../../../queue/reserved.js';
 import type { Bio } from '../../bio.js';
 import { type HashRequest, VerityIo, type VerityParts } from './verity-io.js';
@@ -9,6 +9,7 @@ export interface BioVerifierOptions extends Omit<VerityParts, 'requestBlocks' | 
   inline: boolean;
   /** Elements of each mempool. */
   reserve: number;
+  makeMempool: MakeMempool;
 }
 
 /** With usual blocks those that have their digests in one hash block. */
@@ -28,14 +29,14 @@ export class BioVerifier {
   readonly #own: Mempool<HashRequest>;
   readonly #more: Mempool<HashRequest>;
 
-  constructor({ inline, reserve, ...parts }: BioVerifierOptions) {
+  constructor({ inline, reserve, makeMempool, ...parts }: BioVerifierOptions) {
     const { layout, dataBlockSize } = parts.tree;
     const blocks = Math.min(requestBlocks, layout.hashesPerBlock);
     const allocate = () => ({ digests: Buffer.alloc(blocks * layout.stride), status: new Int32Array(blocks) });
     const bytes = blocks * (layout.stride + Int32Array.BYTES_PER_ELEMENT);
-    this.#own = new Mempool<HashRequest>({ reserve, allocate, bytes });
-    this.#more = new Mempool<HashRequest>({ reserve, allocate, bytes });
-    const pages = new Mempool<Buffer>({
+    this.#own = makeMempool<HashRequest>('requests of bios', { reserve, allocate, bytes });
+    this.#more = makeMempool<HashRequest>('further requests', { reserve, allocate, bytes });
+    const pages = makeMempool<Buffer>('blocks read again', {
       reserve: 1,
       allocate: () => Buffer.allocUnsafeSlow(dataBlockSize),
       bytes: dataBlockSize,

@@ -1,0 +1,46 @@
+import { formatEnvironment } from '../compare/environment-table.js';
+import { compareMempool } from '../compare/mempool.js';
+import { formatMempool } from '../compare/mempool-table.js';
+import { Exit, interruptedStatus } from './command.js';
+import { followLab } from './compare-lab.js';
+import { writeOutput } from './output.js';
+import { Progress, shareLine } from './progress.js';
+
+/** Prints the report; with --json - it goes to stderr. Interrupted, what was measured is printed and no report written. */
+export async function reportMempool(quick: boolean, json: string | undefined, quiet: boolean): Promise<number> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.once('SIGINT', interrupt);
+  const following = followLab(interrupt);
+  const out = json === '-' ? process.stderr : process.stdout;
+  let progress: Progress | undefined;
+  let where = '';
+  try {
+    const report = await compareMempool({
+      quick,
+      signal: stop.signal,
+      described: (environment) => void out.write(`${formatEnvironment(environment)}\n`),
+      planned: (work) => {
+        progress = new Progress(work, quiet, (done, _, seconds) => shareLine(done, work, seconds, where));
+      },
+      ran: ({ depth, pools }) => {
+        where = `${depth} devices, mempools ${pools}`;
+        progress?.advance(1);
+      },
+    });
+    progress?.end();
+    out.write(formatMempool(report));
+    if (stop.signal.aborted) {
+      process.stderr.write('dmalg: interrupted; the report is not complete\n');
+      return interruptedStatus;
+    }
+    if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
+    const wrong = report.stacks.find(({ outputsOk }) => !outputsOk);
+    if (wrong) process.stderr.write(`dmalg: WRONG OUTPUTS: ${wrong.depth} devices, mempools ${wrong.pools}\n`);
+    return wrong ? Exit.verification : Exit.done;
+  } finally {
+    progress?.end();
+    following.stop();
+    process.off('SIGINT', interrupt);
+  }
+}

@@ -1,0 +1,255 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { Bio, sectorSize } from '../dm/bio.js';
+import type { Device } from '../dm/device.js';
+import { openTable } from '../dm/open-table.js';
+import type { BlockDevice } from '../dm/target.js';
+import { formatVerity, type VerityImage } from '../dm/verity/format.js';
+import { describeEnvironment, type Environment } from './environment.js';
+import { fill } from './fill.js';
+import { concludeMempool } from './mempool-conclusion.js';
+import { MempoolTrace, type Wait, withErrands } from './mempool-trace.js';
+
+/** Bytes of a bio and of the image, and blocks of it. */
+const bioSize = 16384;
+const imageSize = 1 << 20;
+const blockSize = 4096;
+
+/** Devices of document 5, and what it says that their reserves take. */
+export const publishedDevices = 59;
+export const publishedBytes = 3.87 * 2 ** 20;
+
+export interface StackCase {
+  /** Verity devices on each other. */
+  depth: number;
+  pools: 'per device' | 'shared';
+  /** Elements that each mempool keeps; there are no others (reserved_bio_based_ios). */
+  reserve: number;
+  /** Reads that the owner of the topmost device has in flight at once. */
+  inFlight: number;
+}
+
+export interface StackResult extends StackCase {
+  /** Reads that were to be done, and that were done before the deadlock if there was one. */
+  reads: number;
+  done: number;
+  /** Of all reads; not measured where they came to a stop. */
+  seconds?: number;
+  /** Empty where all ended: the waits that would never have. */
+  deadlock: { waits: string; pool: string; heldBy: string[] }[];
+  /** Whether all bytes were right, those included that were read once there was memory again. */
+  outputsOk: boolean;
+}
+
+export interface MemoryResult {
+  pools: 'per device' | 'shared';
+  reserve: number;
+  devices: number;
+  /** What the mempools of all devices hold, nothing being in flight. */
+  bytes: number;
+}
+
+export interface MempoolReport {
+  version: 1;
+  experiment: 'mempool';
+  environment: Environment;
+  method: { reads: number; bytes: number; quick: boolean };
+  stacks: StackResult[];
+  memory: MemoryResult[];
+  published: { devices: number; bytes: number; claim: string; source: string };
+  conclusion: string;
+}
+
+export interface MempoolOptions {
+  quick: boolean;
+  signal?: AbortSignal;
+  described?: (environment: Environment) => void;
+  planned?: (work: number) => void;
+  ran?: (result: StackResult) => void;
+}
+
+const depths = { quick: [2, 4, 8], full: [2, 3, 4, 5, 6, 7, 8] };
+const poolsOf = ['per device', 'shared'] as const;
+
+/** Every case: data, so that a case is a line. */
+export function stackCases(quick: boolean): StackCase[] {
+  return [1, 4, 64].flatMap((inFlight) =>
+    [16, 1].flatMap((reserve) =>
+      (quick ? depths.quick : depths.full).flatMap((depth) =>
+        poolsOf.map((pools): StackCase => ({ depth, pools, reserve, inFlight })),
+      ),
+    ),
+  );
+}
+
+/** Document 5: do stacked devices come to a stop when they share a mempool, and what would sharing save? */
+export async function compareMempool(options: MempoolOptions): Promise<MempoolReport> {
+  const { quick, signal } = options;
+  const environment = await describeEnvironment([]);
+  options.described?.(environment);
+  const reads = quick ? 64 : 2048;
+  const cases = stackCases(quick);
+  options.planned?.(cases.length);
+  const folder = mkdtempSync(join(tmpdir(), 'dmalg-mempool-'));
+  const stacks: StackResult[] = [];
+  const memory: MemoryResult[] = [];
+  try {
+    const image = await TestImage.make(folder);
+    for (const each of cases) {
+      if (signal?.aborted) break;
+      const result = await runStack(image, each, reads);
+      stacks.push(result);
+      options.ran?.(result);
+    }
+    for (const reserve of [16, 1])
+      for (const pools of poolsOf) if (!signal?.aborted) memory.push(await measureMemory(image, pools, reserve));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return {
+    version: 1,
+    experiment: 'mempool',
+    environment,
+    method: { reads, bytes: bioSize, quick },
+    stacks,
+    memory,
+    published: {
+      devices: publishedDevices,
+      bytes: publishedBytes,
+      claim: 'sharing mempools is prone to deadlocks; a reserve of 1 is safe, 0 is not',
+      source: 'document 5: dm-devel, April 2025',
+    },
+    conclusion: concludeMempool(stacks, memory),
+  };
+}
+
+/** A verity image of random bytes, and table lines of it. */
+class TestImage {
+  private constructor(
+    readonly folder: string,
+    readonly bytes: Buffer,
+    readonly image: VerityImage,
+  ) {}
+
+  static async make(folder: string): Promise<TestImage> {
+    const bytes = fill(Buffer.alloc(imageSize), 5) as Buffer;
+    const file = await open(join(folder, 'data'), 'wx');
+    await file.writeFile(bytes).finally(() => file.close());
+    const image = await formatVerity(join(folder, 'data'), join(folder, 'hash'), { salt: Buffer.alloc(0) });
+    return new TestImage(folder, bytes, image);
+  }
+
+  line(data: string): string {
+    const { dataBlocks, rootHash } = this.image;
+    const numbers = `${blockSize} ${blockSize} ${dataBlocks} 1`;
+    const hash = join(this.folder, 'hash');
+    return `0 ${imageSize / sectorSize} verity 1 ${data} ${hash} ${numbers} sha256 ${rootHash.toString('hex')} -`;
+  }
+}
+
+async function runStack(image: TestImage, each: StackCase, reads: number): Promise<StackResult> {
+  let waits: Wait[] = [];
+  let stopped = () => {};
+  const stop = new Promise<void>((resolve) => {
+    stopped = resolve;
+  });
+  const trace = new MempoolTrace(() => {
+    if (waits.length > 0) return;
+    waits = trace.deadlock();
+    if (waits.length > 0) stopped();
+  });
+  const makeMempool = trace.maker(each.pools === 'shared');
+  const { folder } = image;
+  const opened: Device[] = [];
+  let below: BlockDevice | undefined;
+  try {
+    for (let level = 1; level <= each.depth; level++) {
+      const line = image.line(below ? 'below' : join(folder, 'data'));
+      const devices = below ? { below } : {};
+      const device = await openTable(line, { readOnly: true, reserve: each.reserve, makeMempool, devices });
+      opened.unshift(device);
+      below = withErrands(device, `device ${level}`);
+    }
+    const load = new Load(below!, image.bytes, reads);
+    const start = performance.now();
+    const ended = load.run(each.inFlight);
+    await Promise.race([ended, stop]);
+    const seconds = (performance.now() - start) / 1000;
+    const { done } = load;
+    if (waits.length > 0) trace.relieve();
+    await ended;
+    return resultOf(each, load, { reads, done, seconds, waits });
+  } finally {
+    for (const device of opened) await device.close();
+  }
+}
+
+function resultOf(
+  each: StackCase,
+  { outputsOk }: Load,
+  { reads, done, seconds, waits }: { reads: number; done: number; seconds: number; waits: Wait[] },
+): StackResult {
+  return {
+    ...each,
+    reads,
+    done,
+    ...(waits.length === 0 && { seconds }),
+    deadlock: waits.map(({ errand, pool, holders }) => ({
+      waits: errand.name,
+      pool,
+      heldBy: holders.map(({ name }) => name),
+    })),
+    outputsOk,
+  };
+}
+
+/** Reads of a device, some at a time, looked at. */
+class Load {
+  done = 0;
+  outputsOk = true;
+  readonly #device: BlockDevice;
+  readonly #expected: Buffer;
+  readonly #reads: number;
+  #next = 0;
+
+  constructor(device: BlockDevice, expected: Buffer, reads: number) {
+    this.#device = device;
+    this.#expected = expected;
+    this.#reads = reads;
+  }
+
+  async run(inFlight: number): Promise<void> {
+    await Promise.all(Array.from({ length: inFlight }, () => this.#worker()));
+  }
+
+  async #worker(): Promise<void> {
+    const bytes = Buffer.alloc(bioSize);
+    while (this.#next < this.#reads) {
+      const at = (this.#next++ * bioSize) % imageSize;
+      bytes.fill(0);
+      const error = await new Promise((resolve) => {
+        this.#device.submit(new Bio({ op: 'read', sector: at / sectorSize, bytes }, resolve));
+      });
+      this.outputsOk &&= error === null && bytes.equals(this.#expected.subarray(at, at + bioSize));
+      this.done++;
+    }
+  }
+}
+
+/** Opens the devices side by side, as on a phone: nothing is in flight. */
+async function measureMemory(image: TestImage, pools: MemoryResult['pools'], reserve: number): Promise<MemoryResult> {
+  const trace = new MempoolTrace(() => {});
+  const makeMempool = trace.maker(pools === 'shared');
+  const line = image.line(join(image.folder, 'data'));
+  const opened: Device[] = [];
+  try {
+    while (opened.length < publishedDevices)
+      opened.push(await openTable(line, { readOnly: true, reserve, makeMempool }));
+    return { pools, reserve, devices: opened.length, bytes: trace.bytes };
+  } finally {
+    for (const device of opened) await device.close();
+  }
+}
