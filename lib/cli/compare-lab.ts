@@ -76,8 +76,22 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
   }
 }
 
+/** Runs an experiment that is to print what it has, and end, on SIGINT: the user's here, or in the lab's guest the host's. */
+export async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.once('SIGINT', interrupt);
+  const following = followLab(interrupt);
+  try {
+    return await run(stop.signal);
+  } finally {
+    following.stop();
+    process.off('SIGINT', interrupt);
+  }
+}
+
 /** In the guest, whose stdin is this program on the host: stops when the host says so, and shows progress if there is a terminal at the other end. */
-export function followLab(interrupt: () => void): { stop(): void } {
+function followLab(interrupt: () => void): { stop(): void } {
   if (process.env[hostVariable] === undefined) return { stop: () => undefined };
   // With --quiet nothing is shown; without it the host has seen a terminal.
   process.stderr.isTTY = true;

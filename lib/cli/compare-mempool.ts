@@ -2,23 +2,19 @@ import { formatEnvironment } from '../compare/environment-table.js';
 import { compareMempool } from '../compare/mempool.js';
 import { formatMempool } from '../compare/mempool-table.js';
 import { Exit, interruptedStatus } from './command.js';
-import { followLab } from './compare-lab.js';
+import { interruptible } from './compare-lab.js';
 import { writeOutput } from './output.js';
 import { Progress, shareLine } from './progress.js';
 
 /** Prints the report; with --json - it goes to stderr. Interrupted, what was measured is printed and no report written. */
 export async function reportMempool(quick: boolean, json: string | undefined, quiet: boolean): Promise<number> {
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once('SIGINT', interrupt);
-  const following = followLab(interrupt);
   const out = json === '-' ? process.stderr : process.stdout;
   let progress: Progress | undefined;
   let where = '';
-  try {
+  return interruptible(async (signal) => {
     const report = await compareMempool({
       quick,
-      signal: stop.signal,
+      signal,
       described: (environment) => void out.write(`${formatEnvironment(environment)}\n`),
       planned: (work) => {
         progress = new Progress(work, quiet, (done, _, seconds) => shareLine(done, work, seconds, where));
@@ -30,7 +26,7 @@ export async function reportMempool(quick: boolean, json: string | undefined, qu
     });
     progress?.end();
     out.write(formatMempool(report));
-    if (stop.signal.aborted) {
+    if (signal.aborted) {
       process.stderr.write('dmalg: interrupted; the report is not complete\n');
       return interruptedStatus;
     }
@@ -38,9 +34,5 @@ export async function reportMempool(quick: boolean, json: string | undefined, qu
     const wrong = report.stacks.find(({ outputsOk }) => !outputsOk);
     if (wrong) process.stderr.write(`dmalg: WRONG OUTPUTS: ${wrong.depth} devices, mempools ${wrong.pools}\n`);
     return wrong ? Exit.verification : Exit.done;
-  } finally {
-    progress?.end();
-    following.stop();
-    process.off('SIGINT', interrupt);
-  }
+  }).finally(() => progress?.end());
 }

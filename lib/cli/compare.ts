@@ -18,7 +18,7 @@ import {
   interruptedStatus,
   type OptionHelp,
 } from './command.js';
-import { compareInLab, followLab } from './compare-lab.js';
+import { compareInLab, interruptible } from './compare-lab.js';
 import { reportMempool } from './compare-mempool.js';
 import { writeOutput } from './output.js';
 import { Progress, shareLine } from './progress.js';
@@ -117,10 +117,6 @@ type Options = Omit<Parameters<typeof compareIv>[0], 'signal' | 'described' | 'p
 
 /** Prints each driver's tables as soon as they are there; with --json - they go to stderr. */
 async function report(options: Options, json: string | undefined, quiet: boolean): Promise<number> {
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once('SIGINT', interrupt);
-  const following = followLab(interrupt);
   const out = json === '-' ? process.stderr : process.stdout;
   let progress: Progress | undefined;
   let where = '';
@@ -128,10 +124,10 @@ async function report(options: Options, json: string | undefined, quiet: boolean
     progress?.end();
     out.write(text);
   };
-  try {
+  return interruptible(async (signal) => {
     const result = await compareIv({
       ...options,
-      signal: stop.signal,
+      signal,
       described: (environment) => print(formatEnvironment(environment)),
       planned: (work) => {
         progress = new Progress(work, quiet, (done, _, seconds) => shareLine(done, work, seconds, where));
@@ -143,12 +139,8 @@ async function report(options: Options, json: string | undefined, quiet: boolean
       finished: (part) => print(formatDriver(part)),
     });
     progress?.end();
-    return await conclude(result, json, stop.signal.aborted, print);
-  } finally {
-    progress?.end();
-    following.stop();
-    process.off('SIGINT', interrupt);
-  }
+    return await conclude(result, json, signal.aborted, print);
+  }).finally(() => progress?.end());
 }
 
 /** An interrupted run leaves no report under the name of a whole one. */

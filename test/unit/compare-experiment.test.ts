@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { measure, type Outcome, type Trial } from '../../lib/compare/experiment.js';
+import { compareIv } from '../../lib/compare/iv.js';
+import { formatDriver } from '../../lib/compare/iv-table.js';
 
 /** A trial that notes what is done with it. */
 function trial(arm: string, log: string[], outcome: Partial<Outcome> = {}): Trial {
@@ -67,4 +69,26 @@ describe('measure', () => {
       [],
     );
   });
+});
+
+describe('compare iv, interrupted', () => {
+  it('has the rounds that are complete, and prints them', async () => {
+    const stop = new AbortController();
+    let runs = 0;
+    let printed = '';
+    const { results } = await compareIv({
+      ...{ drivers: ['library'], sizes: [512], arms: ['mutex'], repetitions: 1000, requests: 4, quick: true },
+      signal: stop.signal,
+      ran: () => {
+        if (++runs === 100) stop.abort();
+      },
+      finished: (part) => {
+        printed += formatDriver(part);
+      },
+    });
+    const [first, ...more] = results.map(({ seconds }) => seconds.length);
+    expect(first).to.be.within(1, 50);
+    expect(more).to.deep.equal(more.map(() => first));
+    expect(printed).to.match(/mutex +\d+ ±/);
+  }).timeout(120_000);
 });
