@@ -19,7 +19,7 @@ export interface OpenTableOptions extends CryptoOptions {
   clock?: Clock;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
-  /** For experiments: others than each device's own mempools may deadlock, or fail. */
+  /** For experiments with `verity`: others than each device's own mempools may deadlock, or fail. */
   makeMempool?: MakeMempool;
   /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
   onEvent?: (event: TargetEvent) => void;
