@@ -112,8 +112,9 @@ describe('IvChain on the kernel', () => {
   });
 
   it('hazard: wrong outputs where the kernel runs IOCBs asynchronously, none where it serialises them', async () => {
-    const { state, driver } = await probeAio('skcipher');
-    const tfm = new Tfm('skcipher', driver!, { key, provider: 'kernel', engine: 'aio' });
+    const { state } = await probeAio('skcipher');
+    // Not whichever driver the probe took: what dm-crypt has made the kernel load is no CBC.
+    const tfm = new Tfm('skcipher', drivers[0]!, { key, provider: 'kernel', engine: 'aio' });
     const chain = new IvChain(tfm, { mode: 'hazard', direction: 'encrypt' });
     const src = Buffer.alloc(96 * 1024, 5); // long enough to be in flight while the next is put in
     const ivs = Array.from({ length: 64 }, (_, index) => Buffer.alloc(16, index));
