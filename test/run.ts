@@ -1,6 +1,6 @@
 /**
- * The suite: the host's tests here and, beside them, the kernel's tests in the lab on each of its kernels, a sample of them, or with `--whole` all. Each part is one mocha process. What
- * it prints comes when it has ended; the last line sums them all. A part in which nothing passed has failed, however it ended.
+ * The suite: the host's tests here and, beside them, the kernel's tests in the lab on each of its kernels, a sample of them, or with `--whole`
+ * all. Each part is one mocha process. What it prints comes when it has ended; the last line sums them all. A part in which nothing passed has failed, however it ended.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

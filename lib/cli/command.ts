@@ -13,9 +13,6 @@ export const Exit = {
   unsupported: 6,
 } as const;
 
-/** Of a command that SIGINT has ended. */
-export const interruptedStatus = 130;
-
 /** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. */
 export class CliError extends Error {
   override readonly name = 'CliError';

@@ -1,9 +1,9 @@
 import { formatEnvironment } from '../compare/environment-table.js';
 import { compareMempool } from '../compare/mempool.js';
 import { formatMempool } from '../compare/mempool-table.js';
-import { Exit, interruptedStatus } from './command.js';
+import { Exit } from './command.js';
 import { interruptible } from './compare-lab.js';
-import { writeOutput } from './output.js';
+import { reportInterrupted, writeReport } from './compare-report.js';
 import { Progress, shareLine } from './progress.js';
 
 /** Prints the report; with --json - it goes to stderr. Interrupted, what was measured is printed and no report written. */
@@ -26,11 +26,8 @@ export async function reportMempool(quick: boolean, json: string | undefined, qu
     });
     progress?.end();
     out.write(formatMempool(report));
-    if (signal.aborted) {
-      process.stderr.write('dmalg: interrupted; the report is not complete\n');
-      return interruptedStatus;
-    }
-    if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
+    if (signal.aborted) return reportInterrupted();
+    await writeReport(report, json);
     const wrong = report.stacks.find(({ outputsOk }) => !outputsOk);
     if (wrong) process.stderr.write(`dmalg: WRONG OUTPUTS: ${wrong.depth} devices, mempools ${wrong.pools}\n`);
     return wrong ? Exit.verification : Exit.done;

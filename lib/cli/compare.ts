@@ -6,21 +6,14 @@ import { formatEnvironment } from '../compare/environment-table.js';
 import { compareIv, ivDrivers } from '../compare/iv.js';
 import { baseArm, hazardArm, ivArms } from '../compare/iv-arms.js';
 import { formatDriver, formatOmitted } from '../compare/iv-table.js';
+import { stackReads } from '../compare/mempool.js';
 import type { Report } from '../compare/report.js';
 import { formatSize } from '../compare/table.js';
 import { stringOption } from './alg-options.js';
-import {
-  CliError,
-  type Command,
-  Exit,
-  type Invocation,
-  integerOption,
-  interruptedStatus,
-  type OptionHelp,
-} from './command.js';
+import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
 import { compareInLab, interruptible } from './compare-lab.js';
 import { reportMempool } from './compare-mempool.js';
-import { writeOutput } from './output.js';
+import { reportInterrupted, writeReport } from './compare-report.js';
 import { Progress, shareLine } from './progress.js';
 
 const experiments = ['iv', 'mempool'];
@@ -152,12 +145,9 @@ export async function conclude(
 ): Promise<number> {
   const whole = result.omitted.filter(({ arm }) => arm === undefined);
   if (whole.length > 0) print(`\n${formatOmitted(whole).join('\n')}\n`);
-  if (interrupted) {
-    process.stderr.write('dmalg: interrupted; the report is not complete\n');
-    return interruptedStatus;
-  }
+  if (interrupted) return reportInterrupted();
   if (result.results.length === 0) throw new CliError('none of the drivers is here', Exit.unsupported);
-  if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(result, null, 2)}\n`)]);
+  await writeReport(result, json);
   const wrong = result.results.filter((cell) => !cell.outputsOk && cell.arm !== hazardArm);
   for (const { arm, driver, bytes, wrongOutputs, error } of wrong) {
     const cause = error ? `; the first error: ${error}` : '';
@@ -176,7 +166,7 @@ const options: Record<string, OptionHelp> = {
   requests: { type: 'string', value: 'N', help: 'requests of one repetition (default: by their size)' },
   quick: {
     type: 'boolean',
-    help: `fewer: sizes ${defaults.quick.sizes}, ${defaults.quick.repetitions} rounds; of mempool 64 reads`,
+    help: `fewer: sizes ${defaults.quick.sizes}, ${defaults.quick.repetitions} rounds; of mempool ${stackReads.quick} reads`,
   },
   json: {
     type: 'string',

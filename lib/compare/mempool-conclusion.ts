@@ -1,4 +1,4 @@
-import type { MemoryResult, StackResult } from './mempool.js';
+import type { MemoryResult, Pools, StackResult } from './mempool.js';
 import { formatMemory } from './table.js';
 
 /** Why nobody gets on: the first wait, and who holds what it is for. */
@@ -18,7 +18,7 @@ export function explainDeadlock({ depth, deadlock }: StackResult): string {
 
 /** What the measurement says about document 5's claim, in a sentence. */
 export function concludeMempool(stacks: readonly StackResult[], memory: readonly MemoryResult[]): string {
-  const of = (pools: StackResult['pools']) => stacks.filter((each) => each.pools === pools);
+  const of = (pools: Pools) => stacks.filter((each) => each.pools === pools);
   const stops = (results: StackResult[]) => results.filter(({ deadlock }) => deadlock.length > 0);
   const [own, shared] = [of('per device'), of('shared')];
   if (own.length === 0 || shared.length === 0) return 'too little was run to say anything about document 5.';
@@ -32,7 +32,7 @@ export function concludeMempool(stacks: readonly StackResult[], memory: readonly
       `with shared ones ${sharedStops.length} of ${shared.length} deadlocked, the least of them ${first.depth} devices with ${first.inFlight} in flight and a reserve of ${first.reserve}`,
     );
   else said.push(`with shared ones none of ${shared.length} deadlocked`);
-  const bytes = (pools: MemoryResult['pools'], reserve: number) =>
+  const bytes = (pools: Pools, reserve: number) =>
     memory.find((each) => each.pools === pools && each.reserve === reserve)?.bytes;
   const [sixteen, one, oneShared] = [bytes('per device', 16), bytes('per device', 1), bytes('shared', 16)];
   if (sixteen !== undefined && one !== undefined && oneShared !== undefined)

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { named } from '../dm/open-table.js';
 import type { BlockDevice } from '../dm/target.js';
 import { type MakeMempool, Mempool, type MempoolOptions } from '../queue/mempool.js';
 
@@ -14,17 +15,12 @@ const errands = new AsyncLocalStorage<Errand>();
 /** The device, with an errand for each bio: whatever the device does for it is known to be its. */
 export function withErrands(device: BlockDevice, name: string): BlockDevice {
   let count = 0;
-  const { sectors, blockSize, discards } = device;
   return {
-    sectors,
-    blockSize,
-    discards,
+    ...named(device, name),
     submit: (bio) => {
       const errand = { name: `bio ${++count} of ${name}`, above: errands.getStore() };
       errands.run(errand, () => device.submit(bio));
     },
-    describe: () => name,
-    close: async () => {},
   };
 }
 

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -19,13 +19,19 @@ const imageSize = 1 << 20;
 const blockSize = 4096;
 
 /** Devices of document 5, and what it says that their reserves take. */
-export const publishedDevices = 59;
-export const publishedBytes = 3.87 * 2 ** 20;
+const publishedDevices = 59;
+const publishedBytes = 3.87 * 2 ** 20;
+
+/** Reads of a stack. */
+export const stackReads = { quick: 64, full: 2048 };
+
+const poolsOf = ['per device', 'shared'] as const;
+export type Pools = (typeof poolsOf)[number];
 
 export interface StackCase {
   /** Verity devices on each other. */
   depth: number;
-  pools: 'per device' | 'shared';
+  pools: Pools;
   /** Elements that each mempool keeps; there are no others (reserved_bio_based_ios). */
   reserve: number;
   /** Reads that the owner of the topmost device has in flight at once. */
@@ -45,7 +51,7 @@ export interface StackResult extends StackCase {
 }
 
 export interface MemoryResult {
-  pools: 'per device' | 'shared';
+  pools: Pools;
   reserve: number;
   devices: number;
   /** What the mempools of all devices hold, nothing being in flight. */
@@ -72,7 +78,6 @@ export interface MempoolOptions {
 }
 
 const depths = { quick: [2, 4, 8], full: [2, 3, 4, 5, 6, 7, 8] };
-const poolsOf = ['per device', 'shared'] as const;
 
 /** Every case: data, so that a case is a line. */
 export function stackCases(quick: boolean): StackCase[] {
@@ -90,7 +95,7 @@ export async function compareMempool(options: MempoolOptions): Promise<MempoolRe
   const { quick, signal } = options;
   const environment = await describeEnvironment([]);
   options.described?.(environment);
-  const reads = quick ? 64 : 2048;
+  const reads = quick ? stackReads.quick : stackReads.full;
   const cases = stackCases(quick);
   options.planned?.(cases.length);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-mempool-'));
@@ -136,8 +141,7 @@ class TestImage {
 
   static async make(folder: string): Promise<TestImage> {
     const bytes = fill(Buffer.alloc(imageSize), 5) as Buffer;
-    const file = await open(join(folder, 'data'), 'wx');
-    await file.writeFile(bytes).finally(() => file.close());
+    await writeFile(join(folder, 'data'), bytes);
     const image = await formatVerity(join(folder, 'data'), join(folder, 'hash'), { salt: Buffer.alloc(0) });
     return new TestImage(folder, bytes, image);
   }
@@ -240,7 +244,7 @@ class Load {
 }
 
 /** Opens the devices side by side, as on a phone: nothing is in flight. */
-async function measureMemory(image: TestImage, pools: MemoryResult['pools'], reserve: number): Promise<MemoryResult> {
+async function measureMemory(image: TestImage, pools: Pools, reserve: number): Promise<MemoryResult> {
   const trace = new MempoolTrace(() => {});
   const makeMempool = trace.maker(pools === 'shared');
   const line = image.line(join(image.folder, 'data'));

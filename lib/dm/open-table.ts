@@ -108,7 +108,7 @@ async function openBacking(spec: string, argument: number, options: FileDeviceOp
 }
 
 /** The same device under the name that the table gives it, for the table to be formatted again. */
-function named(device: BlockDevice, name: string): BlockDevice {
+export function named(device: BlockDevice, name: string): BlockDevice {
   const { sectors, blockSize, discards } = device;
   return {
     sectors,

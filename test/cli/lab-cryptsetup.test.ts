@@ -1,9 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { labUnavailable } from '../../lib/lab/tools.js';
 import { randomBytes } from '../support/random-bytes.js';
-import { lab, withFolder } from './lab-run.js';
+import { lab, needLab, withFolder } from './lab-run.js';
 import { dmalg } from './run.js';
 
 /** A plain volume: options of `cryptsetup open --type plain`, and what a table line and `dmalg crypt` have instead. */
@@ -34,6 +33,7 @@ const volumes: Volume[] = [
 
 /** Bytes of each half of a volume: we write the first, cryptsetup the second. */
 const half = 65536;
+
 /** Runs in the guest, in the folder that comes back: each volume is opened once, read, and written to. */
 function script(output: string): string {
   const lines = volumes.flatMap(({ cipher, key, cryptsetup = [] }, index) => [
@@ -53,12 +53,7 @@ function script(output: string): string {
 describe('plain volumes of cryptsetup and ours', function () {
   this.timeout(600_000);
 
-  before(function () {
-    const reason = labUnavailable();
-    if (reason === undefined) return;
-    process.stderr.write(`${reason}\n`);
-    this.skip();
-  });
+  before(needLab);
 
   it('each opens what the other has written', () =>
     withFolder(async (folder) => {

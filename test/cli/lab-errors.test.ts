@@ -3,8 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { hostLacksAfAlg } from '../../lib/lab/host-kernel.js';
-import { findTool, labUnavailable } from '../../lib/lab/tools.js';
-import { isRunning, lab, withFolder } from './lab-run.js';
+import { findTool } from '../../lib/lab/tools.js';
+import { isRunning, lab, needLab, withFolder } from './lab-run.js';
 
 /** Puts programs of these names in front of the host's. */
 function withPrograms(folder: string, programs: Record<string, string>): NodeJS.ProcessEnv {
@@ -23,9 +23,7 @@ const offersAio = 'printf "Package: linux-image-6.1.0-50-amd64\\nVersion: 1\\nSi
 describe('dmalg lab: what can be missing', function () {
   this.timeout(600_000);
 
-  before(function () {
-    if (labUnavailable() !== undefined) this.skip();
-  });
+  before(needLab);
 
   it('says what to type when QEMU is missing', async () => {
     const { status, stderr } = await lab(['--', 'true'], { env: { ...process.env, PATH: '/nowhere' } });

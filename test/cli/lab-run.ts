@@ -3,8 +3,17 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { labUnavailable } from '../../lib/lab/tools.js';
 
 const program = new URL('../../lib/cli/main.js', import.meta.url).pathname;
+
+/** Skips, with the reason on stderr, where the lab cannot run. */
+export function needLab(this: Mocha.Context): void {
+  const reason = labUnavailable();
+  if (reason === undefined) return;
+  process.stderr.write(`${reason}\n`);
+  this.skip();
+}
 
 /** A temporary folder for one test. */
 export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {

@@ -6,8 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { LabError } from '../../lib/lab/error.js';
 import { type LabOptions, runInLab } from '../../lib/lab/lab.js';
-import { labUnavailable } from '../../lib/lab/tools.js';
-import { childrenOf, isRunning, lab, startLab, withFolder } from './lab-run.js';
+import { childrenOf, isRunning, lab, needLab, startLab, withFolder } from './lab-run.js';
 
 const odd = ['', ' ', "it's", '"', '$HOME `id`', 'a\nb', '\\', '*', '-n', 'ü€😀', '\x01'];
 
@@ -69,12 +68,7 @@ describe('dmalg lab', function () {
   // Kernels may have to be downloaded first.
   this.timeout(600_000);
 
-  before(function () {
-    const reason = labUnavailable();
-    if (reason === undefined) return;
-    process.stderr.write(`${reason}\n`);
-    this.skip();
-  });
+  before(needLab);
 
   it('runs a command below /tmp with its arguments, variables, streams and status, and keeps only the output folder', async () => {
     await withFolder(async (folder) => {

@@ -33,6 +33,12 @@ export function dmalg(folder: string, args: string[], input: string | Uint8Array
   return { status, stdout, stderr: stderr.toString() };
 }
 
+/** Runs `dmalg verity`, which prints text. */
+export function verity(folder: string, args: string[]) {
+  const { status, stdout, stderr } = dmalg(folder, ['verity', ...args]);
+  return { status, stdout: stdout.toString(), stderr };
+}
+
 /** Starts `dmalg`, with its stdin and stdout as pipes. */
 export function startDmalg(folder: string, args: string[]) {
   return spawn(process.execPath, [program, ...args], { cwd: folder });

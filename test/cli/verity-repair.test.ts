@@ -5,16 +5,13 @@ import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { randomBytes } from '../support/random-bytes.js';
 import { breakByte, inVerityFolder, veritysetup } from '../support/veritysetup.js';
-import { dmalg, inFolder, startDmalg } from './run.js';
+import { inFolder, verity as runVerity, startDmalg } from './run.js';
 
 const fec = ['--fec-device', 'fec', '--fec-roots', '4'];
 const image = ['data', 'hash', '--root-hash-file', 'root', ...fec];
 const areas = ['data', 'hash', 'fec'] as const;
 
-function verity(folder: string, args: string[]) {
-  const { status, stdout, stderr } = dmalg(folder, ['verity', ...args, '--provider', 'library']);
-  return { status, stdout: stdout.toString(), stderr };
-}
+const verity = (folder: string, args: string[]) => runVerity(folder, [...args, '--provider', 'library']);
 
 type Files = Record<(typeof areas)[number], Buffer>;
 

@@ -2,16 +2,10 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { breakByte, fill, inVerityFolder, veritysetup } from '../support/veritysetup.js';
-import { dmalg } from './run.js';
+import { verity } from './run.js';
 
 const uuid = '11111111-2222-3333-4444-555555555555';
 const common = ['--uuid', uuid, '--salt', '00ff'];
-
-/** Runs `dmalg verity`. */
-function verity(folder: string, args: string[]) {
-  const { status, stdout, stderr } = dmalg(folder, ['verity', ...args]);
-  return { status, stdout: stdout.toString(), stderr };
-}
 
 function images(folder: string): void {
   writeFileSync(join(folder, 'data'), fill(300 * 4096, 1));

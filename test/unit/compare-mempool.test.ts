@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { compareMempool, stackCases } from '../../lib/compare/mempool.js';
@@ -10,7 +11,6 @@ import type { BlockDevice } from '../../lib/dm/target.js';
 import type { MakeMempool } from '../../lib/queue/mempool.js';
 
 const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/mempool.schema.json', import.meta.url), 'utf8'));
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A device that holds an element while it reads below, or until it is let go. */
 function holding(makeMempool: MakeMempool, reserve: number, below: BlockDevice | undefined, name: string) {
