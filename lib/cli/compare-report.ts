@@ -1,12 +1,63 @@
+import { formatEnvironment } from '../compare/environment-table.js';
+import { type AllReport, type Report, reportsOf, wrongOutputs } from '../compare/report.js';
+import type { Watch } from '../compare/watch.js';
+import { CliError, Exit } from './command.js';
+import { interruptible } from './compare-lab.js';
 import { writeOutput } from './output.js';
+import { Progress, shareLine } from './progress.js';
 
-/** Writes a whole report to the file named with --json, if there is one. */
-export async function writeReport(report: object, json: string | undefined): Promise<void> {
-  if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
+/** Where a report goes. */
+export interface Destination {
+  /** The file of --json; '-' is stdout, and then tables go to stderr. */
+  json: string | undefined;
+  quiet: boolean;
 }
 
-/** Says that no report is written. Returns the exit status. */
-export function reportInterrupted(): number {
-  process.stderr.write('dmalg: interrupted; the report is not complete\n');
-  return 130;
+/** Runs experiments, prints what they have to say as soon as it is known, and writes the report. Returns the exit status. */
+export async function runAndReport(
+  run: (watch: Watch) => Promise<Report | AllReport>,
+  to: Destination,
+): Promise<number> {
+  const out = to.json === '-' ? process.stderr : process.stdout;
+  let progress: Progress | undefined;
+  let where = '';
+  const print = (text: string) => {
+    progress?.end();
+    out.write(text);
+  };
+  return interruptible(async (signal) => {
+    const report = await run({
+      signal,
+      print,
+      described: (environment) => print(formatEnvironment(environment)),
+      planned: (work) => {
+        progress = new Progress(work, to.quiet, (done, _, seconds) => shareLine(done, work, seconds, where));
+      },
+      ran: (work, what) => {
+        where = what;
+        progress?.advance(work);
+      },
+    });
+    progress?.end();
+    return conclude(report, signal.aborted, to);
+  }).finally(() => progress?.end());
+}
+
+/** An interrupted run leaves no report under the name of a whole one. */
+export async function conclude(report: Report | AllReport, interrupted: boolean, to: Destination): Promise<number> {
+  if (interrupted) {
+    process.stderr.write('dmalg: interrupted; the report is not complete\n');
+    return 130;
+  }
+  if (report.experiment === 'iv' && report.results.length === 0)
+    throw new CliError('none of the drivers is here', Exit.unsupported);
+  await writeReport(report, to);
+  const wrong = reportsOf(report).flatMap(wrongOutputs);
+  for (const line of wrong) process.stderr.write(`dmalg: WRONG OUTPUTS: ${line}\n`);
+  return wrong.length > 0 ? Exit.verification : Exit.done;
+}
+
+/** Writes a whole report to the files that were asked for. */
+export async function writeReport(report: Report | AllReport, { json }: Destination): Promise<void> {
+  if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
 }

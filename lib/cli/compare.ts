@@ -2,19 +2,13 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { binding } from '../binding.js';
 import { library } from '../compare/drivers.js';
-import { formatEnvironment } from '../compare/environment-table.js';
 import { compareIv, ivDrivers } from '../compare/iv.js';
-import { baseArm, hazardArm, ivArms } from '../compare/iv-arms.js';
-import { formatDriver, formatOmitted } from '../compare/iv-table.js';
-import { stackReads } from '../compare/mempool.js';
-import type { Report } from '../compare/report.js';
-import { formatSize } from '../compare/table.js';
+import { baseArm, ivArms } from '../compare/iv-arms.js';
+import { compareMempool, stackReads } from '../compare/mempool.js';
 import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
-import { compareInLab, interruptible } from './compare-lab.js';
-import { reportMempool } from './compare-mempool.js';
-import { reportInterrupted, writeReport } from './compare-report.js';
-import { Progress, shareLine } from './progress.js';
+import { compareInLab } from './compare-lab.js';
+import { runAndReport } from './compare-report.js';
 
 const experiments = ['iv', 'mempool'];
 /** Options that are about drivers and requests. */
@@ -82,10 +76,12 @@ async function run(invocation: Invocation): Promise<number> {
   const quick = values.quick === true;
   const json = stringOption(invocation, 'json');
   if (json !== undefined && json !== '-') checkFolder(json);
+  const to = { json, quiet: values.quiet === true };
   if (experiment === 'mempool') {
     const foreign = ivOptions.find((name) => values[name] !== undefined);
     if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
-    return values['in-lab'] ? compareInLab(invocation, experiment) : reportMempool(quick, json, values.quiet === true);
+    if (values['in-lab']) return compareInLab(invocation, experiment);
+    return runAndReport((watch) => compareMempool({ quick }, watch), to);
   }
   const preset = quick ? defaults.quick : defaults.full;
   const requests = integerOption(invocation, 'requests', 0, 2, 4096);
@@ -103,59 +99,7 @@ async function run(invocation: Invocation): Promise<number> {
       'this kernel has no AF_ALG; add --in-lab to measure in the test kernel, or --drivers library',
       Exit.unsupported,
     );
-  return report(options, json, values.quiet === true);
-}
-
-type Options = Omit<Parameters<typeof compareIv>[0], 'signal' | 'described' | 'planned' | 'ran' | 'finished'>;
-
-/** Prints each driver's tables as soon as they are there; with --json - they go to stderr. */
-async function report(options: Options, json: string | undefined, quiet: boolean): Promise<number> {
-  const out = json === '-' ? process.stderr : process.stdout;
-  let progress: Progress | undefined;
-  let where = '';
-  const print = (text: string) => {
-    progress?.end();
-    out.write(text);
-  };
-  return interruptible(async (signal) => {
-    const result = await compareIv({
-      ...options,
-      signal,
-      described: (environment) => print(formatEnvironment(environment)),
-      planned: (work) => {
-        progress = new Progress(work, quiet, (done, _, seconds) => shareLine(done, work, seconds, where));
-      },
-      ran: (work, driver, bytes) => {
-        where = `${driver}, ${formatSize(bytes)}`;
-        progress?.advance(work);
-      },
-      finished: (part) => print(formatDriver(part)),
-    });
-    progress?.end();
-    return await conclude(result, json, signal.aborted, print);
-  }).finally(() => progress?.end());
-}
-
-/** An interrupted run leaves no report under the name of a whole one. */
-export async function conclude(
-  result: Report,
-  json: string | undefined,
-  interrupted: boolean,
-  print: (text: string) => void,
-): Promise<number> {
-  const whole = result.omitted.filter(({ arm }) => arm === undefined);
-  if (whole.length > 0) print(`\n${formatOmitted(whole).join('\n')}\n`);
-  if (interrupted) return reportInterrupted();
-  if (result.results.length === 0) throw new CliError('none of the drivers is here', Exit.unsupported);
-  await writeReport(result, json);
-  const wrong = result.results.filter((cell) => !cell.outputsOk && cell.arm !== hazardArm);
-  for (const { arm, driver, bytes, wrongOutputs, error } of wrong) {
-    const cause = error ? `; the first error: ${error}` : '';
-    process.stderr.write(
-      `dmalg: WRONG OUTPUTS: ${arm} on ${driver} with ${bytes} bytes: ${(100 * wrongOutputs).toFixed(2)} %${cause}\n`,
-    );
-  }
-  return wrong.length > 0 ? Exit.verification : Exit.done;
+  return runAndReport((watch) => compareIv(options, watch), to);
 }
 
 const options: Record<string, OptionHelp> = {
@@ -171,7 +115,7 @@ const options: Record<string, OptionHelp> = {
   json: {
     type: 'string',
     value: 'FILE',
-    help: 'write the report to FILE (schemas: dmalg/compare.schema.json, dmalg/compare-mempool.schema.json)',
+    help: 'write the report to FILE (schema: dmalg/compare.schema.json)',
   },
   'in-lab': { type: 'boolean', help: 'measure in the test kernel (see dmalg lab)' },
   kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },

@@ -25,6 +25,10 @@ export interface Trial {
   prepare(): void;
   /** What is measured. */
   run(): Promise<void>;
+  /** Of the last run, where another program has measured it: instead of the time that run took. */
+  readonly seconds?: number;
+  /** What was measured besides in the last run, under names that have the unit in them. */
+  figures?(): Record<string, number>;
   /** Looks at the outputs of the last run. Not measured. */
   check(): Outcome;
 }
@@ -40,10 +44,14 @@ export interface Measurement {
   latencies: Float64Array;
   usage: Usage;
   outcome: Outcome;
+  /** Of each repetition. */
+  figures: Record<string, number[]>;
 }
 
 export interface Plan {
   repetitions: number;
+  /** No further round begins after so long, once there are as many as the rank-sum test needs. */
+  seconds?: number;
   /** Rounds in front that do not count: the code is compiled and the caches are filled in them. */
   warmUps: number;
   /** Stops after the run that is on its way; what counts is then the rounds that were complete. */
@@ -57,7 +65,11 @@ interface Sample {
   latencies: Float64Array;
   usage: Usage;
   outcome: Outcome;
+  figures: Record<string, number>;
 }
+
+/** With fewer rounds the rank-sum test never finds a difference. */
+export const leastRounds = 6;
 
 /**
  * Runs the trials in rounds, each once a round, forwards and backwards in turn: whatever changes slowly on the machine
@@ -65,7 +77,10 @@ interface Sample {
  */
 export async function measure(trials: Trial[], plan: Plan): Promise<Measurement[]> {
   const rounds: Map<Trial, Sample>[] = [];
+  const start = performance.now();
+  const isLate = () => plan.seconds !== undefined && performance.now() - start > plan.seconds * 1000;
   for (let round = -plan.warmUps; round < plan.repetitions; round++) {
+    if (rounds.length >= leastRounds && isLate()) break;
     const samples = new Map<Trial, Sample>();
     for (const trial of round % 2 === 0 ? trials : [...trials].reverse()) {
       if (plan.signal?.aborted) return sum(trials, rounds);
@@ -84,9 +99,11 @@ async function runOnce(trial: Trial): Promise<Sample> {
   const before = readUsage();
   const start = performance.now();
   await trial.run();
-  const seconds = (performance.now() - start) / 1000;
+  const elapsed = (performance.now() - start) / 1000;
   const usage = addUsage(readUsage(), before, -1);
-  return { seconds, usage, latencies: trial.latencies.slice(), outcome: trial.check() };
+  const seconds = trial.seconds ?? elapsed;
+  const figures = trial.figures?.() ?? {};
+  return { seconds, usage, latencies: trial.latencies.slice(), outcome: trial.check(), figures };
 }
 
 function sum(trials: Trial[], rounds: Map<Trial, Sample>[]): Measurement[] {
@@ -109,6 +126,9 @@ function sum(trials: Trial[], rounds: Map<Trial, Sample>[]): Measurement[] {
       latencies: latencies.sort(),
       usage: samples.reduce((usage, sample) => addUsage(usage, sample.usage), noUsage),
       outcome: total,
+      figures: Object.fromEntries(
+        Object.keys(samples[0]!.figures).map((key) => [key, samples.map(({ figures }) => figures[key]!)]),
+      ),
     };
   });
 }

@@ -1,5 +1,6 @@
+import type { Published } from './iv-report.js';
 import type { IvArm } from './iv-trial.js';
-import type { Published } from './report.js';
+import type { Pairs } from './verdict.js';
 
 const common = { depth: 1, engine: 'queue', direction: 'encrypt', needsAio: false } as const;
 
@@ -47,7 +48,7 @@ export const baseArm = 'unchained';
 export const hazardArm = 'hazard';
 
 /** Who is held against whom: [arm, against]. */
-export const ivPairs: readonly (readonly [string, string])[] = [
+export const ivPairs: Pairs = [
   ['staged-1', 'mutex-aio'],
   ['staged-8', 'mutex-aio'],
   ['staged-8', 'mutex'],

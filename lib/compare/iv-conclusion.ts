@@ -1,6 +1,6 @@
 import type { Driver } from './drivers.js';
 import { ivPublished } from './iv-arms.js';
-import type { Cell, Comparison } from './report.js';
+import type { Cell, Comparison } from './iv-report.js';
 import { formatSize } from './table.js';
 
 const publishedBytes = ivPublished[0]!.bytes;

@@ -1,7 +1,7 @@
 import type { Omission } from './drivers.js';
 import type { DriverPart } from './iv.js';
 import { hazardArm, ivArms, ivPublished } from './iv-arms.js';
-import type { Cell, Comparison } from './report.js';
+import type { Cell, Comparison } from './iv-report.js';
 import { alignTable, formatNumber, formatSize } from './table.js';
 
 const indent = (lines: string[]) => lines.map((line) => `  ${line}`.trimEnd());

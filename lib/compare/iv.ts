@@ -1,13 +1,17 @@
 import { AlgError } from '../alg/error.js';
 import type { Tfm } from '../alg/tfm.js';
 import { type Driver, fastestSynchronous, findDrivers, library, type Omission, openDriver } from './drivers.js';
-import { describeEnvironment, type Environment } from './environment.js';
+import { describeEnvironment } from './environment.js';
 import { measure } from './experiment.js';
 import { baseArm, ivArms, ivPairs, ivPublished } from './iv-arms.js';
 import { concludeIv } from './iv-conclusion.js';
 import { IvMaterial } from './iv-material.js';
+import { type Cell, type CellHead, type Comparison, type IvReport, makeCell } from './iv-report.js';
+import { formatDriver, formatOmitted } from './iv-table.js';
 import { type IvArm, IvTrial } from './iv-trial.js';
-import { type Cell, type CellHead, type Comparison, compareArms, makeCell, method, type Report } from './report.js';
+import { formatSize } from './table.js';
+import { judge, method } from './verdict.js';
+import type { Watch } from './watch.js';
 
 const algorithm = 'cbc(aes)';
 
@@ -23,14 +27,8 @@ export interface IvOptions {
   /** Of one repetition; undefined: fewer of the longer ones. */
   requests: number | undefined;
   quick: boolean;
-  signal?: AbortSignal;
-  /** Told what it runs on. */
-  described?: (environment: Environment) => void;
-  /** Told how much there is to run, by estimate, then how much of it each run was, and where. */
-  planned?: (work: number) => void;
-  ran?: (work: number, driver: string, bytes: number) => void;
-  /** Told when a driver is through: what is in the report about it. */
-  finished?: (part: DriverPart) => void;
+  /** That a driver's arms may take with requests of one size; see Plan. */
+  seconds?: number;
 }
 
 /** All that the experiment says of one driver. */
@@ -54,26 +52,27 @@ export function requestsFor(bytes: number, quick: boolean): number {
 }
 
 /** Document 4's question: where should requests wait whose IV is not known yet? */
-export async function compareIv(options: IvOptions): Promise<Report> {
+export async function compareIv(options: IvOptions, watch: Watch = {}): Promise<IvReport> {
   const { drivers, omitted } = findDrivers(options.drivers, algorithm);
   const environment = await describeEnvironment(drivers);
-  options.described?.(environment);
+  watch.described?.(environment);
   const materials = options.sizes.map(
     (bytes) => new IvMaterial(bytes, options.requests ?? requestsFor(bytes, options.quick)),
   );
   const openings = drivers.map((driver) => openArms(driver, options.arms, materials[0]!.key));
-  options.planned?.(plannedWork(openings, materials, options.repetitions));
+  watch.planned?.(plannedWork(openings, materials, options.repetitions));
   const serialises = environment.afAlg.aio.state === 'serialised';
   const parts: DriverPart[] = [];
   try {
     for (const [index, opening] of openings.entries()) {
-      const part = await measureDriver(opening, materials, options, { serialises, isFirst: index === 0 });
+      const part = await measureDriver(opening, materials, { ...options, watch }, { serialises, isFirst: index === 0 });
       parts.push(part);
-      if (part.results.length > 0) options.finished?.(part);
+      if (part.results.length > 0) watch.print?.(formatDriver(part));
     }
   } finally {
     for (const { tfms } of openings) for (const tfm of tfms) tfm.close();
   }
+  if (omitted.length > 0) watch.print?.(`\n${formatOmitted(omitted).join('\n')}\n`);
   return {
     version: 1,
     experiment: 'iv',
@@ -142,7 +141,7 @@ function plannedWork(openings: Opening[], materials: IvMaterial[], repetitions: 
 async function measureDriver(
   { driver, arms, omitted }: Opening,
   materials: IvMaterial[],
-  options: IvOptions,
+  { repetitions, seconds, watch }: IvOptions & { watch: Watch },
   { serialises, isFirst }: { serialises: boolean; isFirst: boolean },
 ): Promise<DriverPart> {
   const results: Cell[] = [];
@@ -150,10 +149,11 @@ async function measureDriver(
   for (const [index, material] of materials.entries()) {
     const trials = arms.map(({ arm, tfm }) => new IvTrial(arm, tfm, material));
     const measurements = await measure(trials, {
-      repetitions: options.repetitions,
+      repetitions,
+      ...(seconds !== undefined && { seconds }),
       warmUps: isFirst && index === 0 ? firstWarmUps : laterWarmUps,
-      signal: options.signal,
-      ran: (trial) => options.ran?.(workOf(trial), driver.name, trial.bytes),
+      signal: watch.signal,
+      ran: (trial) => watch.ran?.(workOf(trial), `${driver.name}, ${formatSize(trial.bytes)}`),
     });
     const unchained = measurements.find(({ arm }) => arm === baseArm);
     if (!unchained) break;
@@ -167,7 +167,8 @@ async function measureDriver(
       };
     };
     for (const each of measurements) results.push(makeCell(head(each.arm), each, unchained));
-    comparisons.push(...compareArms(head(baseArm), measurements, ivPairs));
+    const { bytes } = material;
+    comparisons.push(...judge(measurements, ivPairs).map((verdict) => ({ driver: driver.name, bytes, ...verdict })));
   }
   return { driver, results, comparisons, omitted, conclusion: concludeIv(driver, results, comparisons) };
 }

@@ -11,7 +11,9 @@ import { formatVerity, type VerityImage } from '../dm/verity/format.js';
 import { describeEnvironment, type Environment } from './environment.js';
 import { fill } from './fill.js';
 import { concludeMempool } from './mempool-conclusion.js';
+import { formatMempool } from './mempool-table.js';
 import { MempoolTrace, type Wait, withErrands } from './mempool-trace.js';
+import type { Watch } from './watch.js';
 
 /** Bytes of a bio and of the image, and blocks of it. */
 const bioSize = 16384;
@@ -69,14 +71,6 @@ export interface MempoolReport {
   conclusion: string;
 }
 
-export interface MempoolOptions {
-  quick: boolean;
-  signal?: AbortSignal;
-  described?: (environment: Environment) => void;
-  planned?: (work: number) => void;
-  ran?: (result: StackResult) => void;
-}
-
 const depths = { quick: [2, 4, 8], full: [2, 3, 4, 5, 6, 7, 8] };
 
 /** Every case: data, so that a case is a line. */
@@ -91,13 +85,13 @@ export function stackCases(quick: boolean): StackCase[] {
 }
 
 /** Document 5: do stacked devices come to a stop when they share a mempool, and what would sharing save? */
-export async function compareMempool(options: MempoolOptions): Promise<MempoolReport> {
-  const { quick, signal } = options;
+export async function compareMempool({ quick }: { quick: boolean }, watch: Watch = {}): Promise<MempoolReport> {
+  const { signal } = watch;
   const environment = await describeEnvironment([]);
-  options.described?.(environment);
+  watch.described?.(environment);
   const reads = quick ? stackReads.quick : stackReads.full;
   const cases = stackCases(quick);
-  options.planned?.(cases.length);
+  watch.planned?.(cases.length);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-mempool-'));
   const stacks: StackResult[] = [];
   const memory: MemoryResult[] = [];
@@ -107,14 +101,14 @@ export async function compareMempool(options: MempoolOptions): Promise<MempoolRe
       if (signal?.aborted) break;
       const result = await runStack(image, each, reads);
       stacks.push(result);
-      options.ran?.(result);
+      watch.ran?.(1, `${each.depth} devices, mempools ${each.pools}`);
     }
     for (const reserve of [16, 1])
       for (const pools of poolsOf) if (!signal?.aborted) memory.push(await measureMemory(image, pools, reserve));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return {
+  const report: MempoolReport = {
     version: 1,
     experiment: 'mempool',
     environment,
@@ -129,6 +123,8 @@ export async function compareMempool(options: MempoolOptions): Promise<MempoolRe
     },
     conclusion: concludeMempool(stacks, memory),
   };
+  watch.print?.(`\n${formatMempool(report)}`);
+  return report;
 }
 
 /** A verity image of random bytes, and table lines of it. */

@@ -13,7 +13,7 @@ import { median } from '../../lib/compare/statistics.js';
 const program = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const dmalg = [process.execPath, program, 'verity'];
 const peer = ['veritysetup'];
-const rounds = 7;
+const rounds = 9;
 const mebibytes = Number(process.argv[2] ?? 1024);
 const sparseBytes = 16 * 2 ** 30;
 
@@ -47,6 +47,8 @@ function pair(what: string, args: (hash: string) => string[], times = rounds): v
   for (let round = 0; round < times; round++) costs.push([run(dmalg, args('ours')), run(peer, args('theirs'))]);
   const ratio = (of: (cost: Cost) => number) => costs.map(([ours, theirs]) => of(theirs) / of(ours));
   const clock = ratio(({ seconds }) => seconds);
+  // What other work on the machine takes only adds: the least of each is nearest to what the program needs.
+  const least = (side: 0 | 1) => Math.min(...costs.map((each) => each[side].seconds));
   const middle = (side: 0 | 1, of: (cost: Cost) => number) => median(costs.map((each) => of(each[side]))).toFixed(2);
   const [ours, theirs] = ([0, 1] as const).map(
     (side) => `${middle(side, ({ seconds }) => seconds)} s (CPU ${middle(side, ({ cpu }) => cpu)} s)`,
@@ -54,6 +56,7 @@ function pair(what: string, args: (hash: string) => string[], times = rounds): v
   process.stdout.write(
     `${what}: ${median(clock).toFixed(2)} times veritysetup's rate (${Math.min(...clock).toFixed(2)} to ${Math.max(...clock).toFixed(2)}); ` +
       `${ours} against ${theirs}; CPU time ${median(ratio(({ cpu }) => cpu)).toFixed(2)} times less; ` +
+      `the best of each ${least(0).toFixed(2)} s against ${least(1).toFixed(2)} s: ${(least(1) / least(0)).toFixed(2)} times; ` +
       `resident ${Math.max(...costs.map(([{ resident }]) => resident)).toFixed(0)} MiB\n`,
   );
 }
@@ -70,6 +73,8 @@ try {
   const root = readFileSync(join(folder, 'root-ours'), 'latin1');
   if (root !== readFileSync(join(folder, 'root-theirs'), 'latin1')) throw new Error('the root hashes differ');
   pair(`verify, ${mebibytes} MiB`, (hash) => ['verify', 'data', hash, root]);
+  const fec = (hash: string) => ['--fec-device', `fec-${hash}`, '--fec-roots', '2'];
+  pair(`format, ${mebibytes} MiB, FEC of 2 roots`, (hash) => ['format', 'data', hash, ...salt, ...fec(hash)], 3);
   if (mebibytes >= 1024) {
     rmSync(join(folder, 'data'));
     writeFileSync(join(folder, 'sparse'), '');

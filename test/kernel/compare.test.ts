@@ -3,14 +3,14 @@ import { asynchronousDrivers } from '../../lib/alg/aio-probe.js';
 import { readProcCrypto } from '../../lib/alg/proc-crypto.js';
 import { compareIv, ivDrivers } from '../../lib/compare/iv.js';
 import { hazardArm, ivArms } from '../../lib/compare/iv-arms.js';
-import type { Cell, Report } from '../../lib/compare/report.js';
+import type { Cell, IvReport } from '../../lib/compare/iv-report.js';
 
 const virtio = 'virtio_crypto_aes_cbc';
 const names = ivArms.map(({ name }) => name);
 
 describe('compare iv on the kernel', function () {
   this.timeout(600_000);
-  let report: Report;
+  let report: IvReport;
   const cells = (driver: string): Cell[] => report.results.filter((cell) => cell.driver === driver);
 
   before(async () => {

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { measure, type Outcome, type Trial } from '../../lib/compare/experiment.js';
 import { compareIv } from '../../lib/compare/iv.js';
-import { formatDriver } from '../../lib/compare/iv-table.js';
 
 /** A trial that notes what is done with it. */
 function trial(arm: string, log: string[], outcome: Partial<Outcome> = {}): Trial {
@@ -76,16 +75,18 @@ describe('compare iv, interrupted', () => {
     const stop = new AbortController();
     let runs = 0;
     let printed = '';
-    const { results } = await compareIv({
-      ...{ drivers: ['library'], sizes: [512], arms: ['mutex'], repetitions: 1000, requests: 4, quick: true },
-      signal: stop.signal,
-      ran: () => {
-        if (++runs === 100) stop.abort();
+    const { results } = await compareIv(
+      { drivers: ['library'], sizes: [512], arms: ['mutex'], repetitions: 1000, requests: 4, quick: true },
+      {
+        signal: stop.signal,
+        ran: () => {
+          if (++runs === 100) stop.abort();
+        },
+        print: (text) => {
+          printed += text;
+        },
       },
-      finished: (part) => {
-        printed += formatDriver(part);
-      },
-    });
+    );
     const [first, ...more] = results.map(({ seconds }) => seconds.length);
     expect(first).to.be.within(1, 50);
     expect(more).to.deep.equal(more.map(() => first));

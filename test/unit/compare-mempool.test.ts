@@ -10,7 +10,7 @@ import { Bio } from '../../lib/dm/bio.js';
 import type { BlockDevice } from '../../lib/dm/target.js';
 import type { MakeMempool } from '../../lib/queue/mempool.js';
 
-const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/mempool.schema.json', import.meta.url), 'utf8'));
+const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.schema.json', import.meta.url), 'utf8'));
 
 /** A device that holds an element while it reads below, or until it is let go. */
 function holding(makeMempool: MakeMempool, reserve: number, below: BlockDevice | undefined, name: string) {
@@ -101,7 +101,7 @@ describe('compare mempool', function () {
 
   it('finds what document 5 says, on verity devices, with a report as the schema says', async () => {
     const ran: string[] = [];
-    const report = await compareMempool({ quick: true, ran: ({ pools }) => ran.push(pools) });
+    const report = await compareMempool({ quick: true }, { ran: (_, where) => ran.push(where) });
     const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
     expect(validate(JSON.parse(JSON.stringify(report))), JSON.stringify(validate.errors)).to.equal(true);
     expect(ran).to.have.length(stackCases(true).length);
@@ -126,7 +126,7 @@ describe('compare mempool', function () {
   });
 
   it('interrupted it says that it knows too little', async () => {
-    const report = await compareMempool({ quick: true, signal: AbortSignal.abort() });
+    const report = await compareMempool({ quick: true }, { signal: AbortSignal.abort() });
     expect(report.stacks).to.deep.equal([]);
     expect(concludeMempool(report.stacks, report.memory)).to.match(/too little/);
     expect(formatMempool(report)).to.contain('too little');

@@ -1,10 +1,13 @@
 import { expect } from 'chai';
-import { conclude, splitList } from '../../lib/cli/compare.js';
+import { splitList } from '../../lib/cli/compare.js';
+import { conclude } from '../../lib/cli/compare-report.js';
 import { forbiddenWrapper } from '../../lib/compare/drivers.js';
 import type { Measurement } from '../../lib/compare/experiment.js';
 import { concludeIv } from '../../lib/compare/iv-conclusion.js';
+import { type Cell, type CellHead, makeCell } from '../../lib/compare/iv-report.js';
 import { formatDriver } from '../../lib/compare/iv-table.js';
-import { type Cell, type CellHead, compareArms, makeCell, type Report } from '../../lib/compare/report.js';
+import type { Report } from '../../lib/compare/report.js';
+import { judge } from '../../lib/compare/verdict.js';
 
 const rounds = 10;
 const head: CellHead = { driver: 'virtio_crypto_aes_cbc', bytes: 8192, engine: 'aio', serialised: false };
@@ -19,6 +22,7 @@ function measurement(arm: string, time: number, outcome: Partial<Measurement['ou
     latencies: new Float64Array(4 * rounds).fill(time / 4),
     usage: { cpuSeconds: 0.5, voluntarySwitches: 7, involuntarySwitches: 3 },
     outcome: { wrong: 0, failed: 0, asynchronous: 4 * rounds, error: undefined, ...outcome },
+    figures: {},
   };
 }
 
@@ -32,6 +36,8 @@ const pairs = [
   ['staged-8', 'mutex-aio'],
   ['staged-8', 'mutex'],
 ] as const;
+const compare = (list: Measurement[], { driver, bytes } = head) =>
+  judge(list, pairs).map((verdict) => ({ driver, bytes, ...verdict }));
 const cellsOf = (list: Measurement[], each = head) => list.map((one) => makeCell(each, one, list[0]!));
 
 describe('report', () => {
@@ -64,7 +70,7 @@ describe('report', () => {
   });
 
   it('compares the pairs that are there', () => {
-    const found = compareArms(head, measurements, pairs);
+    const found = compare(measurements);
     expect(found).to.have.length(1);
     expect(found[0]).to.include({ arm: 'staged-8', against: 'mutex-aio', verdict: 'differs' });
     expect(found[0]!.ratio).to.be.closeTo(1.6, 1e-9);
@@ -72,12 +78,11 @@ describe('report', () => {
 
   it('few rounds never differ', () => {
     const few = measurements.map((one) => ({ ...one, seconds: one.seconds.slice(0, 3) }));
-    expect(compareArms(head, few, pairs)[0]!.verdict).to.equal('does not differ');
+    expect(compare(few)[0]!.verdict).to.equal('does not differ');
   });
 
   it('concludes what the figures say of document 4', () => {
-    const conclude = (list: Measurement[], each = head) =>
-      concludeIv(driver, cellsOf(list, each), compareArms(each, list, pairs));
+    const conclude = (list: Measurement[], each = head) => concludeIv(driver, cellsOf(list, each), compare(list, each));
     expect(conclude(measurements)).to.equal(
       'with 8 KiB, in per cent of unchained: mutex-aio 50, staged-8 80 (document 4: mutex 30, queue 50): queueing after the build is faster (staged-8 is 1.60 times as fast, 95 %: 1.60 to 1.60), as document 4 claims.',
     );
@@ -96,7 +101,7 @@ describe('report', () => {
 
   it('the table', () => {
     const results = cellsOf(measurements);
-    const comparisons = compareArms(head, measurements, pairs);
+    const comparisons = compare(measurements);
     const omitted = [{ driver: driver.name, arm: 'socket', reason: 'no reason' }];
     const part = { driver, results, comparisons, omitted, conclusion: 'so be it.' };
     expect(formatDriver(part)).to.equal(golden);
@@ -144,7 +149,7 @@ virtio_crypto_aes_cbc (kernel; asynchronous AIO)
 `;
 
 describe('conclude', () => {
-  const report = (results: Partial<Cell>[]) => ({ results, omitted: [] }) as unknown as Report;
+  const report = (results: Partial<Cell>[]) => ({ experiment: 'iv', results, omitted: [] }) as unknown as Report;
   const right = { arm: 'mutex', outputsOk: true };
   const cases: [string, Report, boolean, number | RegExp][] = [
     ['all right', report([right, { arm: 'hazard', outputsOk: false }]), false, 0],
@@ -159,7 +164,9 @@ describe('conclude', () => {
       process.stderr.write = ((text: string) => said.push(text)) as never;
       let outcome: unknown;
       try {
-        outcome = await conclude(given, undefined, interrupted, () => undefined).catch((error: Error) => error.message);
+        outcome = await conclude(given, interrupted, { json: undefined, quiet: true }).catch(
+          (error: Error) => error.message,
+        );
       } finally {
         process.stderr.write = write;
       }

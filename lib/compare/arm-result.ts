@@ -1,0 +1,63 @@
+import type { Measurement } from './experiment.js';
+import { median, quantile, type Spread, spread } from './statistics.js';
+import type { Usage } from './usage.js';
+
+/** What came of an arm, in the same words for each experiment. report.schema.json says the same for other programs. */
+export interface ArmResult {
+  arm: string;
+  /** Of a request. */
+  bytes: number;
+  /** Requests of one repetition. */
+  requests: number;
+  repetitions: number;
+  /** Of each repetition; what stands at the same place for another arm was run in the same round. */
+  seconds: number[];
+  /** Bytes a second. */
+  throughput: number;
+  throughputSpread: Spread;
+  /** Microseconds from submission to completion, so time in the arm's own queue counts. */
+  latency: { p50: number; p95: number; p99: number };
+  /** Of this process, all repetitions together; the time of the kernel's own threads is not in it. */
+  usage: Usage;
+  /** How many outputs were compared with the independent implementation's: all of them. */
+  outputsChecked: number;
+  /** The share of them, 0 to 1, that was wrong. */
+  wrongOutputs: number;
+  outputsOk: boolean;
+  /** Requests that ended with an error, and the first error. */
+  failed: number;
+  error?: string;
+  /** The share of the requests, 0 to 1, that completed after their submission had returned. */
+  asynchronousShare: number;
+}
+
+export function armResult(one: Measurement, bytes: number): ArmResult {
+  const repetitions = one.seconds.length;
+  const requests = one.requests / repetitions;
+  const rates = one.seconds.map((seconds) => (requests * bytes) / seconds);
+  const { outcome, latencies } = one;
+  const microseconds = (q: number) => quantile(latencies, q) * 1000;
+  return {
+    arm: one.arm,
+    bytes,
+    requests,
+    repetitions,
+    seconds: one.seconds,
+    throughput: median(rates),
+    throughputSpread: spread(rates),
+    latency: { p50: microseconds(0.5), p95: microseconds(0.95), p99: microseconds(0.99) },
+    usage: one.usage,
+    outputsChecked: one.requests,
+    wrongOutputs: outcome.wrong / one.requests,
+    outputsOk: outcome.wrong === 0,
+    failed: outcome.failed,
+    ...(outcome.error !== undefined && { error: outcome.error }),
+    asynchronousShare: outcome.asynchronous / one.requests,
+  };
+}
+
+/** An arm's rate in per cent of another's in the same round: the median of the rounds, and the middle half of them. */
+export function percentOf(one: Measurement, base: Measurement): { percent: number; spread: Spread } {
+  const percents = one.seconds.map((seconds, round) => (100 * base.seconds[round]!) / seconds);
+  return { percent: median(percents), spread: spread(percents) };
+}

@@ -1,0 +1,75 @@
+import { type ArmResult, armResult, percentOf } from './arm-result.js';
+import type { Environment } from './environment.js';
+import { measure, type Plan, type Trial } from './experiment.js';
+import { median, type Spread } from './statistics.js';
+import { judge, type Method, type Pairs, type Verdict } from './verdict.js';
+
+/** An arm among those that did the same work. */
+export interface GroupResult extends ArmResult {
+  /** Its rate in per cent of the group's base in the same round, and the middle half of the rounds. */
+  percentOfBase: number;
+  percentSpread: Spread;
+  /** What the experiment measures besides, under names that have the unit in them; medians of the repetitions. */
+  figures: Record<string, number>;
+}
+
+/** Arms that did the same work, in turn. */
+export interface Group {
+  /** What work: 'read, depth 32, aes-xts-plain64'. */
+  name: string;
+  /** The arm that is 100 %. */
+  base: string;
+  results: GroupResult[];
+  comparisons: Verdict[];
+}
+
+/** Something of an experiment that was not measured, and why. */
+export interface LeftOut {
+  /** Undefined: all groups, or all arms. */
+  group?: string;
+  arm?: string;
+  reason: string;
+}
+
+/** A figure of a document, beside which those of the arms named stand. */
+export interface PublishedFigure {
+  /** What it is of, in the document's words. */
+  what: string;
+  value: number;
+  unit: string;
+  /** Where the arms are that are its like here. */
+  group?: string;
+  arm?: string;
+  source: string;
+}
+
+/** Of the experiments whose groups of arms do some work: units, verity, workqueue. */
+export interface GroupsReport {
+  version: 1;
+  experiment: 'workqueue' | 'units' | 'verity';
+  environment: Environment;
+  method: Method;
+  groups: Group[];
+  omitted: LeftOut[];
+  published: PublishedFigure[];
+  /** The first says in a sentence what the measurement says about the document's claim on this machine. */
+  conclusions: string[];
+}
+
+/** Measures the arms of a group, of which the first is the base. Undefined where no round was complete. */
+export async function measureGroup(
+  name: string,
+  trials: readonly Trial[],
+  pairs: Pairs,
+  plan: Plan,
+): Promise<Group | undefined> {
+  const measurements = await measure([...trials], plan);
+  const [base] = measurements;
+  if (!base) return undefined;
+  const results = measurements.map((one, index) => {
+    const { percent, spread } = percentOf(one, base);
+    const figures = Object.fromEntries(Object.entries(one.figures).map(([key, values]) => [key, median(values)]));
+    return { ...armResult(one, trials[index]!.bytes), percentOfBase: percent, percentSpread: spread, figures };
+  });
+  return { name, base: base.arm, results, comparisons: judge(measurements, pairs) };
+}
