@@ -19,7 +19,7 @@ export interface ArmResult {
   latency: { p50: number; p95: number; p99: number };
   /** Of this process, all repetitions together; the time of the kernel's own threads is not in it. */
   usage: Usage;
-  /** How many outputs were compared with the independent implementation's: all of them. */
+  /** How many outputs were compared with the independent implementation's: all, or where another program made them, what it left behind. */
   outputsChecked: number;
   /** The share of them, 0 to 1, that was wrong. */
   wrongOutputs: number;
@@ -33,6 +33,7 @@ export interface ArmResult {
 
 export function armResult(one: Measurement, bytes: number): ArmResult {
   const repetitions = one.seconds.length;
+  const checked = one.checked ?? one.requests;
   const requests = one.requests / repetitions;
   const rates = one.seconds.map((seconds) => (requests * bytes) / seconds);
   const { outcome, latencies } = one;
@@ -47,8 +48,8 @@ export function armResult(one: Measurement, bytes: number): ArmResult {
     throughputSpread: spread(rates),
     latency: { p50: microseconds(0.5), p95: microseconds(0.95), p99: microseconds(0.99) },
     usage: one.usage,
-    outputsChecked: one.requests,
-    wrongOutputs: outcome.wrong / one.requests,
+    outputsChecked: checked,
+    wrongOutputs: outcome.wrong / checked,
     outputsOk: outcome.wrong === 0,
     failed: outcome.failed,
     ...(outcome.error !== undefined && { error: outcome.error }),

@@ -38,6 +38,8 @@ export interface Measurement {
   arm: string;
   /** Of all repetitions together. */
   requests: number;
+  /** Outputs that were looked at, if not all. */
+  checked?: number;
   /** Of each repetition. What stands at the same place in two measurements was run in the same round. */
   seconds: number[];
   /** Milliseconds, sorted. */
@@ -50,7 +52,7 @@ export interface Measurement {
 
 export interface Plan {
   repetitions: number;
-  /** No further round begins after so long, once there are as many as the rank-sum test needs. */
+  /** No further round begins after so long, once there are as many as the rank-sum test needs; and none after twice as long. */
   seconds?: number;
   /** Rounds in front that do not count: the code is compiled and the caches are filled in them. */
   warmUps: number;
@@ -78,9 +80,10 @@ export const leastRounds = 6;
 export async function measure(trials: Trial[], plan: Plan): Promise<Measurement[]> {
   const rounds: Map<Trial, Sample>[] = [];
   const start = performance.now();
-  const isLate = () => plan.seconds !== undefined && performance.now() - start > plan.seconds * 1000;
+  const limit = 1000 * (plan.seconds ?? Number.POSITIVE_INFINITY);
+  const isLate = (times: number) => performance.now() - start > limit * times;
   for (let round = -plan.warmUps; round < plan.repetitions; round++) {
-    if (rounds.length >= leastRounds && isLate()) break;
+    if (rounds.length > 0 && isLate(rounds.length >= leastRounds ? 1 : 2)) break;
     const samples = new Map<Trial, Sample>();
     for (const trial of round % 2 === 0 ? trials : [...trials].reverse()) {
       if (plan.signal?.aborted) return sum(trials, rounds);

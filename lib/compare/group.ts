@@ -1,6 +1,6 @@
 import { type ArmResult, armResult, percentOf } from './arm-result.js';
 import type { Environment } from './environment.js';
-import { measure, type Plan, type Trial } from './experiment.js';
+import { type Measurement, measure, type Plan, type Trial } from './experiment.js';
 import { median, type Spread } from './statistics.js';
 import { judge, type Method, type Pairs, type Verdict } from './verdict.js';
 
@@ -64,12 +64,16 @@ export async function measureGroup(
   plan: Plan,
 ): Promise<Group | undefined> {
   const measurements = await measure([...trials], plan);
-  const [base] = measurements;
-  if (!base) return undefined;
-  const results = measurements.map((one, index) => {
+  return measurements.length > 0 ? groupOf(name, measurements, trials[0]!.bytes, pairs) : undefined;
+}
+
+/** Measurements of the arms of a group, of which the first is the base, with requests of so many bytes. */
+export function groupOf(name: string, measurements: readonly Measurement[], bytes: number, pairs: Pairs): Group {
+  const base = measurements[0]!;
+  const results = measurements.map((one) => {
     const { percent, spread } = percentOf(one, base);
     const figures = Object.fromEntries(Object.entries(one.figures).map(([key, values]) => [key, median(values)]));
-    return { ...armResult(one, trials[index]!.bytes), percentOfBase: percent, percentSpread: spread, figures };
+    return { ...armResult(one, bytes), percentOfBase: percent, percentSpread: spread, figures };
   });
   return { name, base: base.arm, results, comparisons: judge(measurements, pairs) };
 }

@@ -63,6 +63,23 @@ describe('measure', () => {
     expect(measurements.map(({ seconds }) => seconds.length)).to.deep.equal([2, 2]);
   });
 
+  it('out of time, it ends with the round', async () => {
+    for (const [seconds, rounds] of [
+      [0, 1],
+      [3600, 9],
+    ] as const) {
+      const [one] = await measure([trial('a', [])], { repetitions: 9, warmUps: 2, seconds });
+      expect(one!.seconds).to.have.length(rounds);
+    }
+  });
+
+  it('what another program has measured, and figures, come from the trial', async () => {
+    let run = 0;
+    const measured = { seconds: 7, figures: () => ({ 'depth of it': ++run }) };
+    const [one] = await measure([{ ...trial('a', []), ...measured }], { repetitions: 2, warmUps: 1 });
+    expect(one).to.deep.include({ seconds: [7, 7], figures: { 'depth of it': [2, 3] } });
+  });
+
   it('stopped in the first round, it has nothing', async () => {
     expect(await measure([trial('a', [])], { repetitions: 9, warmUps: 0, signal: AbortSignal.abort() })).to.deep.equal(
       [],
