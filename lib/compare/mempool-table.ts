@@ -18,7 +18,7 @@ export function formatMempool(report: MempoolReport): string {
     'in flight',
     'mempools',
     'reserve',
-    `${method.reads} reads of ${formatSize(method.bytes)}`,
+    `reads of ${formatSize(method.bytes)}`,
     'bytes',
   ];
   const explained = stacks.filter(({ deadlock }) => deadlock.length > 0).slice(0, 3);

@@ -24,8 +24,8 @@ const blockSize = 4096;
 const publishedDevices = 59;
 const publishedBytes = 3.87 * 2 ** 20;
 
-/** Reads of a stack. */
-export const stackReads = { quick: 64, full: 2048 };
+/** A stack is read until it has done all, or the least and its time is up: reads at least, at most, seconds. */
+const stackLoad = { quick: { least: 64, most: 64, seconds: 1 }, full: { least: 64, most: 2048, seconds: 1.2 } };
 
 const poolsOf = ['per device', 'shared'] as const;
 export type Pools = (typeof poolsOf)[number];
@@ -41,7 +41,7 @@ export interface StackCase {
 }
 
 export interface StackResult extends StackCase {
-  /** Reads that were to be done, and that were done before the deadlock if there was one. */
+  /** Reads that were begun, and that were done before the deadlock if there was one. */
   reads: number;
   done: number;
   /** Of all reads; not measured where they came to a stop. */
@@ -64,7 +64,8 @@ export interface MempoolReport {
   version: 1;
   experiment: 'mempool';
   environment: Environment;
-  method: { reads: number; bytes: number; quick: boolean };
+  /** Reads of a stack at least and at most, and bytes of each. */
+  method: { least: number; most: number; bytes: number; quick: boolean };
   stacks: StackResult[];
   memory: MemoryResult[];
   published: { devices: number; bytes: number; claim: string; source: string };
@@ -89,7 +90,7 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
   const { signal } = watch;
   const environment = await describeEnvironment([]);
   watch.described?.(environment);
-  const reads = quick ? stackReads.quick : stackReads.full;
+  const extent = stackLoad[quick ? 'quick' : 'full'];
   const cases = stackCases(quick);
   watch.planned?.(cases.length);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-mempool-'));
@@ -99,7 +100,7 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
     const image = await TestImage.make(folder);
     for (const each of cases) {
       if (signal?.aborted) break;
-      const result = await runStack(image, each, reads);
+      const result = await runStack(image, each, extent);
       stacks.push(result);
       watch.ran?.(1, `${each.depth} devices, mempools ${each.pools}`);
     }
@@ -112,7 +113,7 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
     version: 1,
     experiment: 'mempool',
     environment,
-    method: { reads, bytes: bioSize, quick },
+    method: { least: extent.least, most: extent.most, bytes: bioSize, quick },
     stacks,
     memory,
     published: {
@@ -150,7 +151,7 @@ class TestImage {
   }
 }
 
-async function runStack(image: TestImage, each: StackCase, reads: number): Promise<StackResult> {
+async function runStack(image: TestImage, each: StackCase, extent: LoadExtent): Promise<StackResult> {
   let waits: Wait[] = [];
   let stopped = () => {};
   const stop = new Promise<void>((resolve) => {
@@ -173,7 +174,7 @@ async function runStack(image: TestImage, each: StackCase, reads: number): Promi
       opened.unshift(device);
       below = withErrands(device, `device ${level}`);
     }
-    const load = new Load(below!, image.bytes, reads);
+    const load = new Load(below!, image.bytes, extent);
     const start = performance.now();
     const ended = load.run(each.inFlight);
     await Promise.race([ended, stop]);
@@ -181,7 +182,7 @@ async function runStack(image: TestImage, each: StackCase, reads: number): Promi
     const { done } = load;
     if (waits.length > 0) trace.relieve();
     await ended;
-    return resultOf(each, load, { reads, done, seconds, waits });
+    return resultOf(each, load, { done, seconds, waits });
   } finally {
     for (const device of opened) await device.close();
   }
@@ -189,12 +190,12 @@ async function runStack(image: TestImage, each: StackCase, reads: number): Promi
 
 function resultOf(
   each: StackCase,
-  { outputsOk }: Load,
-  { reads, done, seconds, waits }: { reads: number; done: number; seconds: number; waits: Wait[] },
+  { begun, outputsOk }: Load,
+  { done, seconds, waits }: { done: number; seconds: number; waits: Wait[] },
 ): StackResult {
   return {
     ...each,
-    reads,
+    reads: begun,
     done,
     ...(waits.length === 0 && { seconds }),
     deadlock: waits.map(({ errand, pool, holders }) => ({
@@ -206,19 +207,25 @@ function resultOf(
   };
 }
 
+interface LoadExtent {
+  least: number;
+  most: number;
+  seconds: number;
+}
+
 /** Reads of a device, some at a time, looked at. */
 class Load {
+  begun = 0;
   done = 0;
   outputsOk = true;
   readonly #device: BlockDevice;
   readonly #expected: Buffer;
-  readonly #reads: number;
-  #next = 0;
+  readonly #extent: LoadExtent;
 
-  constructor(device: BlockDevice, expected: Buffer, reads: number) {
+  constructor(device: BlockDevice, expected: Buffer, extent: LoadExtent) {
     this.#device = device;
     this.#expected = expected;
-    this.#reads = reads;
+    this.#extent = extent;
   }
 
   async run(inFlight: number): Promise<void> {
@@ -227,8 +234,10 @@ class Load {
 
   async #worker(): Promise<void> {
     const bytes = Buffer.alloc(bioSize);
-    while (this.#next < this.#reads) {
-      const at = (this.#next++ * bioSize) % imageSize;
+    const { least, most, seconds } = this.#extent;
+    const end = performance.now() + seconds * 1000;
+    while (this.begun < least || (this.begun < most && performance.now() < end)) {
+      const at = (this.begun++ * bioSize) % imageSize;
       bytes.fill(0);
       const error = await new Promise((resolve) => {
         this.#device.submit(new Bio({ op: 'read', sector: at / sectorSize, bytes }, resolve));
