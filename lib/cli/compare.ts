@@ -1,23 +1,18 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { binding } from '../binding.js';
+import { compareAll, experiments } from '../compare/all.js';
 import { library } from '../compare/drivers.js';
-import { compareIv, ivDrivers } from '../compare/iv.js';
+import { compareIv, ivDrivers, ivPresets } from '../compare/iv.js';
 import { baseArm, ivArms } from '../compare/iv-arms.js';
-import { compareMempool, stackReads } from '../compare/mempool.js';
 import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
 import { compareInLab } from './compare-lab.js';
 import { runAndReport } from './compare-report.js';
 
-const experiments = ['iv', 'mempool'];
+const names = [...Object.keys(experiments), 'all'];
 /** Options that are about drivers and requests. */
 const ivOptions = ['drivers', 'sizes', 'arms', 'repetitions', 'requests'];
-
-const defaults = {
-  full: { sizes: '512,4096,8192,65536', repetitions: 15 },
-  quick: { sizes: '512,8192,65536', repetitions: 12 },
-};
 
 /** A comma outside of parentheses ends a name: drivers have commas in theirs. */
 export function splitList(text: string): string[] {
@@ -69,25 +64,26 @@ function checkFolder(file: string): void {
 async function run(invocation: Invocation): Promise<number> {
   const { values, positionals } = invocation;
   const [experiment, ...more] = positionals;
-  if (experiment === undefined || !experiments.includes(experiment))
-    throw new CliError(`expected an experiment (${experiments.join(', ')}), got '${experiment ?? ''}'`);
+  if (experiment === undefined || !names.includes(experiment))
+    throw new CliError(`expected an experiment (${names.join(', ')}), got '${experiment ?? ''}'`);
   if (more.length) throw new CliError(`expected one experiment, got '${more[0]}' beside it`);
   if (values.kernel !== undefined && !values['in-lab']) throw new CliError('--kernel: expected --in-lab beside it');
   const quick = values.quick === true;
   const json = stringOption(invocation, 'json');
   if (json !== undefined && json !== '-') checkFolder(json);
   const to = { json, quiet: values.quiet === true };
-  if (experiment === 'mempool') {
+  if (experiment !== 'iv') {
     const foreign = ivOptions.find((name) => values[name] !== undefined);
     if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
     if (values['in-lab']) return compareInLab(invocation, experiment);
-    return runAndReport((watch) => compareMempool({ quick }, watch), to);
+    const compareIt = experiment === 'all' ? compareAll : experiments[experiment as keyof typeof experiments];
+    return runAndReport((watch) => compareIt({ quick }, watch), to);
   }
-  const preset = quick ? defaults.quick : defaults.full;
+  const preset = ivPresets[quick ? 'quick' : 'full'];
   const requests = integerOption(invocation, 'requests', 0, 2, 4096);
   const options = {
     drivers: words(invocation, 'drivers', ivDrivers),
-    sizes: sizesOption(stringOption(invocation, 'sizes') ?? preset.sizes),
+    sizes: values.sizes === undefined ? preset.sizes : sizesOption(stringOption(invocation, 'sizes')!),
     arms: armsOption(invocation),
     repetitions: integerOption(invocation, 'repetitions', preset.repetitions, 1, 1000),
     requests: requests || undefined,
@@ -104,13 +100,13 @@ async function run(invocation: Invocation): Promise<number> {
 
 const options: Record<string, OptionHelp> = {
   drivers: { type: 'string', value: 'A,B', help: `kernel drivers, and library (default: ${ivDrivers.join(', ')})` },
-  sizes: { type: 'string', value: 'N,N', help: `bytes of a request (default: ${defaults.full.sizes})` },
+  sizes: { type: 'string', value: 'N,N', help: `bytes of a request (default: ${ivPresets.full.sizes})` },
   arms: { type: 'string', value: 'A,B', help: `which of them (default: all; ${baseArm} always)` },
-  repetitions: { type: 'string', value: 'N', help: `rounds that count (default: ${defaults.full.repetitions})` },
+  repetitions: { type: 'string', value: 'N', help: `rounds that count (default: ${ivPresets.full.repetitions})` },
   requests: { type: 'string', value: 'N', help: 'requests of one repetition (default: by their size)' },
   quick: {
     type: 'boolean',
-    help: `fewer: sizes ${defaults.quick.sizes}, ${defaults.quick.repetitions} rounds; of mempool ${stackReads.quick} reads`,
+    help: `less of everything: under a minute an experiment; iv: sizes ${ivPresets.quick.sizes}, ${ivPresets.quick.repetitions} rounds`,
   },
   json: {
     type: 'string',

@@ -17,6 +17,12 @@ const algorithm = 'cbc(aes)';
 
 export const ivDrivers = ['virtio_crypto_aes_cbc', 'cryptd(cbc(aes-generic))', fastestSynchronous, library];
 
+/** Bytes of requests, and rounds that count. */
+export const ivPresets = {
+  full: { sizes: [512, 4096, 8192, 65536], repetitions: 15 },
+  quick: { sizes: [512, 8192, 65536], repetitions: 12 },
+};
+
 export interface IvOptions {
   drivers: string[];
   /** Bytes of a request: multiples of 16. */

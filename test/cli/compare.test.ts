@@ -81,8 +81,8 @@ describe('dmalg compare', function () {
   );
 
   for (const [args, said] of [
-    [[], "expected an experiment (iv, mempool), got ''"],
-    [['vi'], "expected an experiment (iv, mempool), got 'vi'"],
+    [[], "expected an experiment (iv, verity, workqueue, units, mempool, all), got ''"],
+    [['vi'], "expected an experiment (iv, verity, workqueue, units, mempool, all), got 'vi'"],
     [['iv', 'iv'], "expected one experiment, got 'iv' beside it"],
     [['iv', '--sizes', '100'], "--sizes: expected multiples of 16 from 16 to 131072, as in 512,4K,64K, got '100'"],
     [['iv', '--sizes', '512,'], "got ''"],

@@ -1,0 +1,59 @@
+import { describeEnvironment } from './environment.js';
+import { compareIv, ivDrivers, ivPresets } from './iv.js';
+import { ivArms } from './iv-arms.js';
+import { compareMempool } from './mempool.js';
+import type { AllReport, Report } from './report.js';
+import { compareUnits } from './units.js';
+import { compareVerity } from './verity.js';
+import type { Watch } from './watch.js';
+import { compareWorkqueue } from './workqueue.js';
+
+type Run = (options: { quick: boolean }, watch: Watch) => Promise<Report>;
+
+/** Every experiment, in the order of the documents' age. */
+export const experiments: Readonly<Record<Report['experiment'], Run>> = {
+  iv: ({ quick }, watch) => {
+    const preset = ivPresets[quick ? 'quick' : 'full'];
+    const arms = ivArms.map(({ name }) => name);
+    const seconds = (quick ? 40 : 120) / (ivDrivers.length * preset.sizes.length);
+    return compareIv({ ...preset, drivers: ivDrivers, arms, requests: undefined, quick, seconds }, watch);
+  },
+  verity: compareVerity,
+  workqueue: compareWorkqueue,
+  units: compareUnits,
+  mempool: compareMempool,
+};
+
+/** In progress, an experiment is as long as another. */
+const share = 1000;
+
+/** Runs the experiments one after the other. Stopped, it has those that were complete, and what there is of the one it was in. */
+export async function compareAll(options: { quick: boolean }, watch: Watch = {}): Promise<AllReport> {
+  const environment = await describeEnvironment([]);
+  watch.described?.(environment);
+  const runs = Object.entries(experiments);
+  watch.planned?.(runs.length * share);
+  const reports: Report[] = [];
+  for (const [name, run] of runs) {
+    if (watch.signal?.aborted) break;
+    let planned = 1;
+    let left = share;
+    const advance = (work: number, where: string) => {
+      const part = Math.min(left, work);
+      left -= part;
+      watch.ran?.(part, `${name}: ${where}`);
+    };
+    watch.print?.(`\n== ${name}\n`);
+    const report = await run(options, {
+      signal: watch.signal,
+      ...(watch.print && { print: watch.print }),
+      planned: (work) => {
+        planned = work;
+      },
+      ran: (work, where) => advance((share * work) / planned, where),
+    });
+    advance(left, 'done');
+    reports.push(report);
+  }
+  return { version: 1, experiment: 'all', environment, reports };
+}
