@@ -18,8 +18,13 @@ export interface CodeHandle {
 export interface ParityHandle {
   readonly [kind]: 'parity';
 }
-/** Called on the JavaScript thread with the number of triplets {id, bytes or -errno, 1 if asynchronous} in the ring. */
+/**
+ * Called on the JavaScript thread with the number of entries in the ring: {id, bytes or -errno, 1 if asynchronous, when
+ * it began, when it ended}, the times as monotonic() or 0 where they cannot be told.
+ */
 export type Deliver = (count: number) => void;
+/** Numbers of such an entry. */
+export const ringEntry = 5;
 
 /** Numbers shared with native/tfm.h and native/library_tfm.h. */
 export const typeNumber = { hash: 0, skcipher: 1, aead: 2, rng: 3 } as const;
@@ -36,6 +41,16 @@ export const libraryKind = {
 } as const;
 /** Flags of a unit: the direction, what of it is in the op already (its data, or its IV too), and where its salt goes. */
 export const unitFlag = { decrypt: 0, encrypt: 1, stagedData: 2, stagedAll: 4, saltLast: 8 } as const;
+
+/** A unit as native code takes it. */
+export type UnitArguments = [
+  flags: number,
+  iv: Uint8Array | null,
+  assoc: number,
+  src: Uint8Array,
+  dst: Uint8Array,
+  salt: Uint8Array | null,
+];
 
 /** A batch as native code takes it. */
 export type BatchArguments = [
@@ -81,21 +96,12 @@ export interface Binding {
   op_max_request(op: OpHandle): number;
   op_update(op: OpHandle, src: Uint8Array): number;
   op_final(op: OpHandle, dst: Uint8Array): number;
-  op_run(op: OpHandle, flags: number, iv: Uint8Array | null, assoc: number, src: Uint8Array, dst: Uint8Array): number;
-  op_stage(op: OpHandle, flags: number, iv: Uint8Array | null, assoc: number, src: Uint8Array, dst: Uint8Array): number;
+  op_run(op: OpHandle, ...unit: UnitArguments): number;
+  op_stage(op: OpHandle, ...unit: UnitArguments): number;
   lanes_open(lanes: number, deliver: Deliver, ring: Float64Array, nice: number): EngineHandle | number;
   aio_open(depth: number, deliver: Deliver, ring: Float64Array): EngineHandle | number;
   engine_close(engine: EngineHandle): number;
-  engine_submit(
-    engine: EngineHandle,
-    id: number,
-    op: OpHandle,
-    flags: number,
-    iv: Uint8Array | null,
-    assoc: number,
-    src: Uint8Array,
-    dst: Uint8Array,
-  ): number;
+  engine_submit(engine: EngineHandle, id: number, op: OpHandle, ...unit: UnitArguments): number;
   batch_run(...batch: BatchArguments): number;
   engine_submit_batch(engine: EngineHandle, id: number, ...batch: BatchArguments): number;
   file_discard(fd: number, isDevice: boolean, offset: number, length: number, done: (result: number) => void): number;

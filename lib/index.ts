@@ -1,6 +1,6 @@
 export { AbortError } from './alg/abort.js';
 export { type AioProbe, type AioState, probeAio } from './alg/aio-probe.js';
-export { Batch, type BatchFields, type Salt } from './alg/batch.js';
+export { Batch, type BatchFields } from './alg/batch.js';
 export { type Capabilities, capabilities } from './alg/capabilities.js';
 export { type Cipher, type CipherStreamOptions, createCipheriv, createDecipheriv } from './alg/cipher.js';
 export type { CipherOptions } from './alg/cipher-message.js';
@@ -12,6 +12,7 @@ export { decrypt, encrypt, hash, type SealOptions } from './alg/one-shot.js';
 export * as promises from './alg/promises.js';
 export { type RandomOptions, randomBytes } from './alg/random.js';
 export { Request } from './alg/request.js';
+export type { Salt } from './alg/salt.js';
 export { Tfm, type TfmOptions } from './alg/tfm.js';
 export type { TfmInfo } from './alg/tfm-info.js';
 export type { Bio, BioError, BioOp } from './dm/bio.js';

@@ -60,10 +60,11 @@ constexpr uint32_t flag_encrypt = 1;
 constexpr uint32_t staged_shift = 1;
 constexpr uint32_t flag_salt_last = 8;
 
-// The arguments (flags, iv|null, assoc, src, dst) of a unit. False when a buffer is missing.
+// The arguments (flags, iv|null, assoc, src, dst, salt|null) of a unit. False when a buffer is missing.
 inline bool unit_of(napi_env env, const napi_value* args, Unit* unit) {
   uint32_t flags = u32(env, args[0]);
   Bytes iv = bytes_of(env, args[1]), src = bytes_of(env, args[3]), dst = bytes_of(env, args[4]);
+  Bytes salt = bytes_of(env, args[5]);
   unit->direction = flags & flag_encrypt ? Direction::encrypt : Direction::decrypt;
   unit->staged = static_cast<Staged>((flags >> staged_shift) & 3);
   unit->iv = iv.data;
@@ -73,5 +74,8 @@ inline bool unit_of(napi_env env, const napi_value* args, Unit* unit) {
   unit->src_size = src.size;
   unit->dst = dst.data;
   unit->dst_size = dst.size;
+  unit->salt = salt.data;
+  unit->salt_size = salt.size;
+  unit->salt_last = flags & flag_salt_last;
   return src.data && dst.data;
 }

@@ -3,12 +3,18 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+namespace {
+
+constexpr size_t entry_size = 5;
+
+}  // namespace
+
 Completions::Completions(Napi::Env env, Napi::Function callback, Napi::Float64Array ring)
     : env_(env),
       callback_(Napi::Weak(callback)),
       context_(env, "dmalg"),
       ring_(ring.Data()),
-      capacity_(ring.ElementLength() / 3) {}
+      capacity_(ring.ElementLength() / entry_size) {}
 
 Completions::~Completions() {
   if (event_fd_ >= 0) ::close(event_fd_);
@@ -87,10 +93,12 @@ void Completions::deliver() {
     size_t filled = 0;
     for (; at < finished.size() && filled < capacity_; at++, filled++) {
       std::unique_ptr<Job> job = std::move(finished[at]);
-      double* triplet = ring_ + filled * 3;
-      triplet[0] = job->id;
-      triplet[1] = static_cast<double>(job->result());
-      triplet[2] = job->asynchronous ? 1 : 0;
+      double* entry = ring_ + filled * entry_size;
+      entry[0] = job->id;
+      entry[1] = static_cast<double>(job->result());
+      entry[2] = job->asynchronous ? 1 : 0;
+      entry[3] = job->began_at;
+      entry[4] = job->ended_at;
     }
     // The environment may be going away, or the callback may shut this object; it lives on until the loop lets go of
     // it.

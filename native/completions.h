@@ -12,7 +12,8 @@
 // flight. Destroyed by close(), or by the environment's cleanup hook, or by the handle's finalizer: whoever is first.
 class Completions {
  public:
-  // `ring` receives triplets {id, bytes or -errno, 1 if asynchronous}; the callback gets their number.
+  // `ring` receives entries {id, bytes or -errno, 1 if asynchronous, when it began, when it ended}, the times as
+  // monotonic() or 0; the callback gets their number.
   Completions(Napi::Env env, Napi::Function callback, Napi::Float64Array ring);
   // Opens the eventfd and puts it into the loop. Returns 0 or -errno.
   long open();

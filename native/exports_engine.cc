@@ -36,10 +36,10 @@ Napi::Value engine_close(const Napi::CallbackInfo& info) {
   return number(info.Env(), 0);
 }
 
-// (engine, id, op, flags, iv, assoc, src, dst): one request
+// (engine, id, op, flags, iv, assoc, src, dst, salt): one request
 napi_value engine_submit(napi_env env, napi_callback_info info) {
-  napi_value args[8];
-  size_t count = 8;
+  napi_value args[9];
+  size_t count = 9;
   napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
   auto* engine = handle_slot<EngineSlot>(env, args[0]);
   long error = engine && *engine && (*engine)->target ? 0 : -EBADF;

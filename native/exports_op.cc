@@ -60,10 +60,11 @@ Napi::Value op_final(const Napi::CallbackInfo& info) {
   return number(info.Env(), error ? error : op->final(dst.data, dst.size));
 }
 
-// (op, flags, iv, assoc, src, dst) -> bytes. The shortest way: raw Node-API, as this is called for each small request.
+// (op, flags, iv, assoc, src, dst, salt) -> bytes. The shortest way: raw Node-API, as this is called for each small
+// request.
 napi_value op_run(napi_env env, napi_callback_info info) {
-  napi_value args[6];
-  size_t count = 6;
+  napi_value args[7];
+  size_t count = 7;
   napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
   long error;
   Op* op = op_of(env, args[0], &error);
@@ -75,11 +76,11 @@ napi_value op_run(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// (op, flags, iv, assoc, src, dst): the data into the op, ahead of its IV. The hazard experiment alone (Staged::all)
-// does this to an op whose last request is still in flight.
+// (op, flags, iv, assoc, src, dst, salt): the data into the op, ahead of its IV. The hazard experiment alone
+// (Staged::all) does this to an op whose last request is still in flight.
 Napi::Value op_stage(const Napi::CallbackInfo& info) {
-  napi_value args[6];
-  for (size_t i = 0; i < 6; i++) args[i] = info[i];
+  napi_value args[7];
+  for (size_t i = 0; i < 7; i++) args[i] = info[i];
   auto* op = handle_slot<Op>(info.Env(), args[0]);
   if (!op || !*op) return number(info.Env(), -EBADF);
   Unit unit;

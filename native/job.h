@@ -3,8 +3,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 #include "tfm.h"
+
+// CLOCK_MONOTONIC in microseconds, as lib/alg/monotonic.ts.
+inline double monotonic() {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
 
 // A batch of units, or one request (count 1, with its own op): what crosses into native at once.
 struct Job {
@@ -23,6 +31,9 @@ struct Job {
   std::atomic<long> error{0};
   std::atomic<bool> asynchronous{true};
   size_t started = 0;
+  // When its first unit began and its last one ended: monotonic(), or 0 where that cannot be told.
+  double began_at = 0;
+  double ended_at = 0;
 
   // Runs units `from` to `to`, all but the last of which are finished already. Returns the last one's outcome.
   long run(Op* with, size_t from, size_t to) {

@@ -50,15 +50,19 @@ long Lanes::start(std::unique_ptr<Job> job) {
 
 void Lanes::run(const Slice& slice) {
   Job* job = slice.job;
+  // Slices are taken in order, so the first begins first.
+  if (slice.from == 0) job->began_at = monotonic();
   std::shared_ptr<Op> op = job->op;
   long error = op ? 0 : job->tfm->take_op(&op);
   for (size_t i = slice.from; error && i + 1 < slice.to; i++) job->finish(i, error);
   long result = error ? error : job->run(op.get(), slice.from, slice.to);
+  double ended = monotonic();
   // Before the last unit is finished, as the job is another thread's from then on.
   if (!job->op && op) job->tfm->give_op(std::move(op));
   bool last = job->finish(slice.to - 1, result);
   op.reset();
   if (!last) return;
+  job->ended_at = ended;
   std::lock_guard<std::mutex> guard(lock_);
   finished_.emplace_back(job);
   if (finished_.size() == 1) wake();

@@ -3,6 +3,7 @@ import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './byt
 import type { Answer, Done, Work } from './engine.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
+import { checkSalt, type Salt, saltFlag } from './salt.js';
 import type { Tfm } from './tfm.js';
 
 export interface BatchFields {
@@ -22,11 +23,6 @@ export interface BatchFields {
   status?: Int32Array;
 }
 
-export interface Salt {
-  bytes: Uint8Array;
-  place: 'first' | 'last';
-}
-
 /**
  * Many equal units in one crossing into native code, which cuts them apart at the bottom: each unit has its own IV and
  * its own status. Engines spread the units: over lanes, or over op sockets with an IOCB each.
@@ -38,6 +34,8 @@ export class Batch implements Work {
   readonly status: Int32Array;
   result = 0;
   asynchronous = false;
+  began = 0;
+  ended = 0;
   readonly #dstStride: number;
 
   /** @throws TypeError, RangeError */
@@ -58,11 +56,7 @@ export class Batch implements Work {
     if (ivs !== null) checkBytes('ivs', ivs);
     if ((ivs?.length ?? 0) !== count * ivSize)
       throw wrongSize('ivs', `${count} IVs of ${ivSize} bytes`, ivs?.length ?? 0);
-    if (salt !== undefined) {
-      if (tfm.type !== 'hash') throw wrongType('salt', `none for a ${tfm.type}`, salt);
-      checkBytes('salt.bytes', salt.bytes);
-      checkWord('salt.place', salt.place, ['first', 'last']);
-    }
+    if (salt !== undefined) checkSalt(tfm.type, salt);
     this.tfm = tfm;
     // Frozen: native code reads these buffers while the batch is in flight.
     this.fields = Object.freeze({ ...fields });
@@ -104,7 +98,7 @@ export class Batch implements Work {
 
   #native(): BatchArguments {
     const { direction, ivs, src, dst, unitSize, salt } = this.fields;
-    const flags = unitFlag[direction] | (salt?.place === 'last' ? unitFlag.saltLast : 0);
+    const flags = unitFlag[direction] | saltFlag(salt);
     return [this.tfm.handle, flags, ivs, src, dst, unitSize, this.#dstStride, this.status, salt?.bytes ?? null];
   }
   #error(result: number): Error {

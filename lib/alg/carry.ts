@@ -3,7 +3,7 @@ import { binding, type OpHandle } from '../binding.js';
 /** Runs bytes `from` to `to` on an op. Returns the output, empty when it failed. */
 function run(op: OpHandle, iv: Uint8Array | null, src: Uint8Array, from: number, to: number): Uint8Array {
   const dst = new Uint8Array(to - from);
-  return binding().op_run(op, 1, iv, 0, src.subarray(from, to), dst) === dst.length ? dst : dst.subarray(0, 0);
+  return binding().op_run(op, 1, iv, 0, src.subarray(from, to), dst, null) === dst.length ? dst : dst.subarray(0, 0);
 }
 
 /** Whether two requests on one op, the second without an IV, give what one request of their length gives. */

@@ -1,7 +1,8 @@
-import { binding, type EngineHandle } from '../binding.js';
+import { binding, type EngineHandle, ringEntry } from '../binding.js';
 import { checkInteger } from './bytes.js';
 import { ECANCELED } from './errno.js';
 import { algError } from './error.js';
+import { monotonic } from './monotonic.js';
 
 export type EngineName = 'sync' | 'lanes' | 'aio';
 export const engineNames: readonly EngineName[] = ['sync', 'lanes', 'aio'];
@@ -21,6 +22,9 @@ export interface Work {
   /** Bytes or -errno, once done. */
   result: number;
   asynchronous: boolean;
+  /** Once done: when its crypto began and when it ended, as monotonic(). 0 with AIO, which does not tell, and where it never ran. */
+  began: number;
+  ended: number;
   /** Runs it in this thread. */
   execute(): number;
   /** Gives it to a native engine under this id. 0 or -errno. */
@@ -38,13 +42,20 @@ export interface Engine {
   close(): void;
 }
 
+function end(work: Work, result: number, asynchronous: boolean, began = 0, ended = 0): void {
+  work.result = result;
+  work.asynchronous = asynchronous;
+  work.began = began;
+  work.ended = ended;
+}
+
 /** The caller's thread. */
 export class SyncEngine implements Engine {
   readonly name = 'sync';
   readonly depth = 1;
   submit(work: Work): Answer {
-    work.result = work.execute();
-    work.asynchronous = false;
+    const began = monotonic();
+    end(work, work.execute(), false, began, monotonic());
     return 'done';
   }
   room(): Promise<void> {
@@ -65,7 +76,7 @@ export class NativeEngine implements Engine {
   readonly name: 'lanes' | 'aio';
   readonly depth: number;
   readonly #handle: EngineHandle;
-  readonly #ring = new Float64Array(3 * ringEntries);
+  readonly #ring = new Float64Array(ringEntry * ringEntries);
   // What is in flight is referenced from here until its completion has been taken: buffers stay where they are.
   readonly #pending: (Pending | undefined)[] = [];
   readonly #free: number[] = [];
@@ -76,13 +87,14 @@ export class NativeEngine implements Engine {
   // Native code holds this weakly while nothing is in flight, so it has to be held here.
   readonly #deliver = (count: number): void => {
     const ring = this.#ring;
-    for (let at = 0; at < count * 3; at += 3) {
+    for (let at = 0; at < count * ringEntry; at += ringEntry) {
       const id = ring[at]!;
       const pending = this.#pending[id];
       if (!pending) continue; // closed by an earlier callback of this delivery
       this.#release(id);
       this.#inFlight--;
-      this.#complete(pending.work, pending.done, ring[at + 1]!, ring[at + 2] === 1);
+      end(pending.work, ring[at + 1]!, ring[at + 2] === 1, ring[at + 3]!, ring[at + 4]!);
+      this.#call(pending);
     }
     if (this.#inFlight < this.depth) this.#wake();
   };
@@ -109,8 +121,7 @@ export class NativeEngine implements Engine {
     const refused = this.#closed ? -ECANCELED : work.dispatch(this.#handle, id);
     if (refused < 0) {
       this.#release(id);
-      work.result = refused;
-      work.asynchronous = false;
+      end(work, refused, false);
       return 'done';
     }
     this.#inFlight++;
@@ -131,7 +142,10 @@ export class NativeEngine implements Engine {
     this.#inFlight = 0;
     // Never inside the caller's call.
     queueMicrotask(() => {
-      for (const { work, done } of left) this.#complete(work, done, -ECANCELED, false);
+      for (const pending of left) {
+        end(pending.work, -ECANCELED, false);
+        this.#call(pending);
+      }
       this.#wake();
     });
   }
@@ -141,11 +155,9 @@ export class NativeEngine implements Engine {
     this.#free.push(id);
   }
 
-  #complete(work: Work, done: Done, result: number, asynchronous: boolean): void {
-    work.result = result;
-    work.asynchronous = asynchronous;
+  #call({ work, done }: Pending): void {
     try {
-      done(result, asynchronous);
+      done(work.result, work.asynchronous);
     } catch (error) {
       // One callback's exception must not keep the others' completions from them.
       queueMicrotask(() => {

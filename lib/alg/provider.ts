@@ -77,7 +77,7 @@ function measure(provider: ProviderName, type: AlgType, name: string): number {
     const src = new Uint8Array(type === 'rng' ? 0 : measuredBytes);
     const dst = new Uint8Array(type === 'hash' ? library.digestSize : measuredBytes + library.maxAuthSize);
     const iv = library.ivSize ? new Uint8Array(library.ivSize).fill(1) : null;
-    const run = () => native.op_run(op, 1, iv, 0, src, dst);
+    const run = () => native.op_run(op, 1, iv, 0, src, dst, null);
     if (run() > 0) {
       const start = performance.now();
       let runs = 0;

@@ -5,6 +5,7 @@ import { EBADF, EBUSY } from './errno.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
 import { checkApart, resultLength } from './layout.js';
+import { checkSalt, type Salt, saltFlag } from './salt.js';
 import type { Tfm } from './tfm.js';
 
 /**
@@ -16,11 +17,14 @@ export class Request implements Work {
   readonly tfm: Tfm;
   result = 0;
   asynchronous = false;
+  began = 0;
+  ended = 0;
   #direction: Direction = 'encrypt';
   #iv: Uint8Array | null = null;
   #src: Uint8Array = noBytes;
   #dst: Uint8Array = noBytes;
   #assocLength = 0;
+  #salt: Salt | undefined;
   #laidOut = false;
   #staged = 0;
   #busy = false;
@@ -89,6 +93,16 @@ export class Request implements Work {
     this.#checkIdle();
     checkInteger('assocLength', value, 0, 2 ** 31 - 1);
     this.#assocLength = value;
+  }
+
+  /** Hashed with src, in front of it or behind; for a hash alone. */
+  get salt(): Salt | undefined {
+    return this.#salt;
+  }
+  set salt(value: Salt | undefined) {
+    this.#checkIdle();
+    if (value !== undefined) checkSalt(this.tfm.type, value);
+    this.#salt = value && Object.freeze({ ...value });
   }
 
   get busy(): boolean {
@@ -162,7 +176,7 @@ export class Request implements Work {
     this.#prepare();
     this.checkWhole();
     const flags = this.#flags() | staged;
-    const result = binding().op_stage(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst);
+    const result = binding().op_stage(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst, null);
     if (result < 0) throw this.error(result, 'sendmsg');
     this.#staged = staged;
   }
@@ -225,12 +239,15 @@ export class Request implements Work {
   execute(): number {
     if (this.#isEmpty()) return 0;
     const flags = this.#takeFlags();
-    return binding().op_run(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#room());
+    const salt = this.#salt?.bytes ?? null;
+    return binding().op_run(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#room(), salt);
   }
   /** For engines. */
   dispatch(engine: EngineHandle, id: number): number {
     const flags = this.#takeFlags();
-    return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#room());
+    const salt = this.#salt?.bytes ?? null;
+    const room = this.#room();
+    return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, room, salt);
   }
 
   /** The error of a result < 0. */
@@ -280,7 +297,7 @@ export class Request implements Work {
   }
 
   #flags(): number {
-    return this.#direction === 'encrypt' ? unitFlag.encrypt : unitFlag.decrypt;
+    return unitFlag[this.#direction] | saltFlag(this.#salt);
   }
   #takeFlags(): number {
     const flags = this.#flags() | this.#staged;

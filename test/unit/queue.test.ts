@@ -78,7 +78,8 @@ describe('Backlog', () => {
       for (const resolve of this.#waiting.splice(0)) resolve();
     }
   }
-  const work = (): Work => ({ result: 0, asynchronous: false, execute: () => 0, dispatch: () => 0 });
+  const outcome = { result: 0, asynchronous: false, began: 0, ended: 0 };
+  const work = (): Work => ({ ...outcome, execute: () => 0, dispatch: () => 0 });
 
   for (const order of permutations(4))
     it(`holds back what the engine has no room for, and nothing is lost: completions ${order.join('')}`, async () => {

@@ -110,7 +110,7 @@ export class Parity {
 /** Runs native work on an engine, which keeps what it is made of until it is done. @throws AlgError */
 function run(engine: Engine, calls: Pick<Work, 'execute' | 'dispatch'>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const work: Work = { ...calls, result: 0, asynchronous: false };
+    const work: Work = { ...calls, result: 0, asynchronous: false, began: 0, ended: 0 };
     const done: Done = (result) => (result < 0 ? reject(failure(result)) : resolve(result));
     if (engine.submit(work, done) === 'done') done(work.result, false);
   });
