@@ -13,20 +13,19 @@ export interface MeasuredCase {
 export function concludeVerity(measured: readonly MeasuredCase[]): string[] {
   const rates = measured.filter(({ what }) => !what.special);
   const providers = [...new Set(rates.map(({ what }) => what.provider))];
-  const sentences = providers.flatMap((provider) => {
+  const pairs = providers.flatMap((provider) => {
     const of = (engine: VerityCase['engine']) =>
       rates.find(({ what }) => what.provider === provider && what.engine === engine);
     const [lanes, sync] = [of('lanes'), of('sync')];
-    return lanes && sync ? [concludeRates(provider, lanes.group, sync.group)] : [];
+    return lanes && sync ? [{ provider, lanes, sync }] : [];
   });
-  const [first] = rates.filter(({ what }) => what.engine === 'lanes');
-  if (sentences.length === 0 || !first) return ['too little was run to say anything about document 1.'];
-  const sync = rates.find(({ what }) => what.engine === 'sync' && what.provider === first.what.provider);
+  const [first] = pairs;
+  if (!first) return ['too little was run to say anything about document 1.'];
   return [
-    ...sentences,
-    concludeBatching(first.group),
-    concludeSwitches(first.group),
-    concludeMemory(first, sync!.group),
+    ...pairs.map(({ provider, lanes, sync }) => concludeRates(provider, lanes.group, sync.group)),
+    concludeBatching(first.lanes.group),
+    concludeSwitches(first.lanes.group),
+    concludeMemory(first.lanes, first.sync.group),
     ...concludeWant(measured),
     ...concludeOptions(measured),
   ];
@@ -55,7 +54,7 @@ function concludeBatching(group: Group): string {
   const less = verdictOf(group, single, patch);
   const lost = less.verdict === 'differs' && less.ratio < 1;
   const memory = lost ? 'costs time against' : 'costs no time against';
-  return `${group.name}: a reserved request and a mempool ${memory} allocating all for each bio: ${times(less)} its rate; many blocks a request have ${times(more)} the rate of a block a request, which is no gain of parallelism.`;
+  return `${group.name}: a reserved request and a mempool ${memory} allocating all for each bio: ${times(less)} its rate; many blocks a request have ${times(more)} the rate of a block a request, a gain of fewer requests, not of parallelism.`;
 }
 
 function concludeSwitches(group: Group): string {
@@ -74,7 +73,7 @@ function concludeMemory({ what, group }: MeasuredCase, sync: Group): string {
   const blocks = what.bioSize / 4096;
   const each = peak(group, patch) / blocks;
   const peaks = [serial, patch, single, batched].map((arm) => `'${arm}' ${peak(group, arm)}`).join(', ');
-  return `${group.name}: bytes a bio at most: ${peaks}. All allocated takes ${formatNumber(each)} for each block (document 1: ${publishedBlockBytes}, most of them for FEC, whose buffers are the device's here), also where hashing completes in the call; a reserved request for a block is enough there: ${peak(sync, single)} instead of ${peak(sync, patch)}.`;
+  return `${group.name}: bytes of requests that a bio held at most, V8's own not counted: ${peaks}. All allocated takes ${formatNumber(each)} for each block (document 1: ${publishedBlockBytes}, most of them for FEC, whose buffers are the device's here), also where hashing completes in the call; a reserved request for a block is enough there: ${peak(sync, single)} instead of ${peak(sync, patch)}.`;
 }
 
 /** Who fails and who waits, where there is no memory. */

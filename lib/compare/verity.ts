@@ -32,7 +32,7 @@ const reserve = 16;
 const firstWarmUps = 4;
 const laterWarmUps = 1;
 /** Rounds of a group, and the seconds that all groups may take together whose rate is measured. */
-const amounts = { quick: { repetitions: 60, seconds: 24 }, full: { repetitions: 100, seconds: 80 } };
+const amounts = { quick: { repetitions: 60, seconds: 24 }, full: { repetitions: 100, seconds: 70 } };
 
 /** Document 1's question: does hashing a bio's blocks in parallel pay, and what memory does it take? */
 export async function compareVerity({ quick }: { quick: boolean }, watch: Watch = {}): Promise<GroupsReport> {
