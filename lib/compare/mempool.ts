@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -7,18 +6,16 @@ import { Bio, sectorSize } from '../dm/bio.js';
 import type { Device } from '../dm/device.js';
 import { openTable } from '../dm/open-table.js';
 import type { BlockDevice } from '../dm/target.js';
-import { formatVerity, type VerityImage } from '../dm/verity/format.js';
 import { describeEnvironment, type Environment } from './environment.js';
-import { fill } from './fill.js';
 import { concludeMempool } from './mempool-conclusion.js';
 import { formatMempool } from './mempool-table.js';
 import { MempoolTrace, type Wait, withErrands } from './mempool-trace.js';
+import { TestImage } from './test-image.js';
 import type { Watch } from './watch.js';
 
-/** Bytes of a bio and of the image, and blocks of it. */
+/** Bytes of a bio and of the image. */
 const bioSize = 16384;
 const imageSize = 1 << 20;
-const blockSize = 4096;
 
 /** Devices of document 5, and what it says that their reserves take. */
 const publishedDevices = 59;
@@ -97,7 +94,7 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
   const stacks: StackResult[] = [];
   const memory: MemoryResult[] = [];
   try {
-    const image = await TestImage.make(folder);
+    const image = await TestImage.make(folder, { size: imageSize });
     for (const each of cases) {
       if (signal?.aborted) break;
       const result = await runStack(image, each, extent);
@@ -128,29 +125,6 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
   return report;
 }
 
-/** A verity image of random bytes, and table lines of it. */
-class TestImage {
-  private constructor(
-    readonly folder: string,
-    readonly bytes: Buffer,
-    readonly image: VerityImage,
-  ) {}
-
-  static async make(folder: string): Promise<TestImage> {
-    const bytes = fill(Buffer.alloc(imageSize), 5) as Buffer;
-    await writeFile(join(folder, 'data'), bytes);
-    const image = await formatVerity(join(folder, 'data'), join(folder, 'hash'), { salt: Buffer.alloc(0) });
-    return new TestImage(folder, bytes, image);
-  }
-
-  line(data: string): string {
-    const { dataBlocks, rootHash } = this.image;
-    const numbers = `${blockSize} ${blockSize} ${dataBlocks} 1`;
-    const hash = join(this.folder, 'hash');
-    return `0 ${imageSize / sectorSize} verity 1 ${data} ${hash} ${numbers} sha256 ${rootHash.toString('hex')} -`;
-  }
-}
-
 async function runStack(image: TestImage, each: StackCase, extent: LoadExtent): Promise<StackResult> {
   let waits: Wait[] = [];
   let stopped = () => {};
@@ -163,12 +137,11 @@ async function runStack(image: TestImage, each: StackCase, extent: LoadExtent): 
     if (waits.length > 0) stopped();
   });
   const makeMempool = trace.maker(each.pools === 'shared');
-  const { folder } = image;
   const opened: Device[] = [];
   let below: BlockDevice | undefined;
   try {
     for (let level = 1; level <= each.depth; level++) {
-      const line = image.line(below ? 'below' : join(folder, 'data'));
+      const line = image.line(below ? 'below' : image.data);
       const devices = below ? { below } : {};
       const device = await openTable(line, { readOnly: true, reserve: each.reserve, makeMempool, devices });
       opened.unshift(device);
@@ -252,7 +225,7 @@ class Load {
 async function measureMemory(image: TestImage, pools: Pools, reserve: number): Promise<MemoryResult> {
   const trace = new MempoolTrace(() => {});
   const makeMempool = trace.maker(pools === 'shared');
-  const line = image.line(join(image.folder, 'data'));
+  const line = image.line(image.data);
   const opened: Device[] = [];
   try {
     while (opened.length < publishedDevices)

@@ -1,4 +1,5 @@
 import { type MakeMempool, makeMempool as ownMempool } from '../queue/mempool.js';
+import { type MakeRequestSource, makeRequestSource as ownRequests } from '../queue/request-source.js';
 import { sectorSize } from './bio.js';
 import { Device } from './device.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
@@ -21,6 +22,8 @@ export interface OpenTableOptions extends CryptoOptions {
   reserve?: number;
   /** For experiments with `verity`: others than each device's own mempools may deadlock, or fail. */
   makeMempool?: MakeMempool;
+  /** For experiments with `verity`: where bios have their requests from; other sources may fail bios for want of memory. */
+  makeRequestSource?: MakeRequestSource;
   /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
   onEvent?: (event: TargetEvent) => void;
 }
@@ -72,7 +75,8 @@ async function openLine(
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine } = options;
-  const { clock = systemClock, reserve = 16, makeMempool = ownMempool, onEvent: notify = () => {} } = options;
+  const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
+  const { onEvent: notify = () => {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
@@ -90,6 +94,7 @@ async function openLine(
       crypto,
       reserve,
       makeMempool,
+      makeRequestSource,
       notify,
       openDevice,
     });

@@ -1,5 +1,6 @@
 import type { TfmOptions } from '../alg/tfm.js';
 import type { MakeMempool, MemoryUsage } from '../queue/mempool.js';
+import type { MakeRequestSource } from '../queue/request-source.js';
 import type { Bio } from './bio.js';
 
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
@@ -78,6 +79,7 @@ export interface TargetContext {
   /** Elements that each mempool of the target keeps for itself (dm-io's reserved_bio_based_ios). */
   readonly reserve: number;
   readonly makeMempool: MakeMempool;
+  readonly makeRequestSource: MakeRequestSource;
   notify(event: TargetEvent): void;
   /**
    * Opens what a table line calls a device: a file, a block device, `ram:BYTES`, or one of the names given to `openTable`. The same

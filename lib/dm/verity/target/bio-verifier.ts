@@ -1,7 +1,7 @@
 import { type Engine, SyncEngine } from '../../../alg/engine.js';
-import type { MakeMempool, MemoryUsage, Mempool } from '../../../queue/mempool.js';
-import { Reserved } from '../../../queue/reserved.js';
-import type { Bio } from '../../bio.js';
+import type { MakeMempool, MemoryUsage } from '../../../queue/mempool.js';
+import type { MakeRequestSource, RequestSource } from '../../../queue/request-source.js';
+import type { Bio, BioError } from '../../bio.js';
 import { type HashRequest, VerityIo, type VerityParts } from './verity-io.js';
 
 export interface BioVerifierOptions extends Omit<VerityParts, 'requestBlocks' | 'pages'> {
@@ -10,6 +10,7 @@ export interface BioVerifierOptions extends Omit<VerityParts, 'requestBlocks' | 
   /** Elements of each mempool. */
   reserve: number;
   makeMempool: MakeMempool;
+  makeRequestSource: MakeRequestSource;
 }
 
 /** With usual blocks those that have their digests in one hash block. */
@@ -25,44 +26,52 @@ const inlineBytes = 8192;
 export class BioVerifier {
   readonly #parts: VerityParts;
   readonly #inline: Engine | undefined;
-  /** One for each bio in flight, and the further ones. */
-  readonly #own: Mempool<HashRequest>;
-  readonly #more: Mempool<HashRequest>;
+  readonly #requests: RequestSource<HashRequest>;
 
-  constructor({ inline, reserve, makeMempool, ...parts }: BioVerifierOptions) {
+  constructor({ inline, reserve, makeMempool, makeRequestSource, ...parts }: BioVerifierOptions) {
     const { layout, dataBlockSize } = parts.tree;
-    const blocks = Math.min(requestBlocks, layout.hashesPerBlock);
-    const allocate = () => ({ digests: Buffer.alloc(blocks * layout.stride), status: new Int32Array(blocks) });
-    const bytes = blocks * (layout.stride + Int32Array.BYTES_PER_ELEMENT);
-    this.#own = makeMempool<HashRequest>('requests of bios', { reserve, allocate, bytes });
-    this.#more = makeMempool<HashRequest>('further requests', { reserve, allocate, bytes });
+    this.#requests = makeRequestSource<HashRequest>({
+      mostUnits: Math.min(requestBlocks, layout.hashesPerBlock),
+      allocate: (blocks) => ({ digests: Buffer.alloc(blocks * layout.stride), status: new Int32Array(blocks) }),
+      unitBytes: layout.stride + Int32Array.BYTES_PER_ELEMENT,
+      reserve,
+      makeMempool,
+    });
     const pages = makeMempool<Buffer>('blocks read again', {
       reserve: 1,
       allocate: () => Buffer.allocUnsafeSlow(dataBlockSize),
       bytes: dataBlockSize,
     });
-    this.#parts = { ...parts, requestBlocks: blocks, pages };
+    this.#parts = { ...parts, requestBlocks: this.#requests.units, pages };
     if (inline) this.#inline = new SyncEngine();
   }
 
   /** Reads whole blocks, and ends the bio. */
   async read(bio: Bio): Promise<void> {
-    const request = await this.#own.take();
-    const { engine } = this.#parts.tree.hasher;
-    const short = bio.bytes.length <= inlineBytes;
-    const requests = new Reserved(request, this.#more);
-    const io = new VerityIo(this.#parts, bio, requests, short && this.#inline ? this.#inline : engine);
-    const failure = await io
-      .run()
-      .catch((cause: unknown) => ({ code: 'EIO', failed: [{ first: 0, count: bio.sectors }], cause }));
-    this.#own.give(request);
+    const failure = await this.#verify(bio).catch((cause: unknown) => ({
+      code: 'EIO',
+      failed: [{ first: 0, count: bio.sectors }],
+      cause,
+    }));
     bio.end(failure);
+  }
+
+  async #verify(bio: Bio): Promise<BioError | null> {
+    const { hasher, dataBlockSize } = this.#parts.tree;
+    const short = bio.bytes.length <= inlineBytes;
+    const engine = short && this.#inline ? this.#inline : hasher.engine;
+    const requests = await this.#requests.open(bio.bytes.length / dataBlockSize);
+    try {
+      return await new VerityIo(this.#parts, bio, requests, engine).run();
+    } finally {
+      requests.close();
+    }
   }
 
   memoryUsage(): MemoryUsage {
     const { hashes, fec, validated, pages } = this.#parts;
     const kept = { reserved: 0, inUse: hashes.size + (validated?.bytes ?? 0) };
-    const parts = [this.#own, this.#more, pages, ...(fec ? [fec] : [])].map((part) => part.memoryUsage());
+    const parts = [this.#requests, pages, ...(fec ? [fec] : [])].map((part) => part.memoryUsage());
     return [kept, ...parts].reduce((sum, { reserved, inUse }) => ({
       reserved: sum.reserved + reserved,
       inUse: sum.inUse + inUse,

@@ -93,7 +93,7 @@ async function openParts(
   rootHash: Buffer,
   features: VerityFeatures,
   { data, hash, fec }: { data: BlockDevice; hash: BlockDevice; fec?: OpenedFec },
-  { notify, reserve, makeMempool }: TargetContext,
+  { notify, reserve, makeMempool, makeRequestSource }: TargetContext,
 ) {
   const corruption = new Corruption(features, notify);
   const read = async (place: number, into: Buffer) => {
@@ -126,7 +126,8 @@ async function openParts(
   const { checkAtMostOnce, tryVerifyInTasklet: inline } = features;
   const validated = checkAtMostOnce ? new Bitmap(tree.dataBlocks) : undefined;
   const parts = { tree, data, hashes, corruption, fec: decoder, validated, zeroDigest };
-  return { hashes, corruption, verifier: new BioVerifier({ ...parts, inline, reserve, makeMempool }) };
+  const verifier = new BioVerifier({ ...parts, inline, reserve, makeMempool, makeRequestSource });
+  return { hashes, corruption, verifier };
 }
 
 /** The kernel looks whether they are there before it looks at anything else. */

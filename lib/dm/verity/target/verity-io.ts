@@ -1,6 +1,6 @@
 import type { Engine } from '../../../alg/engine.js';
 import type { Mempool } from '../../../queue/mempool.js';
-import type { Reserved } from '../../../queue/reserved.js';
+import type { BioRequests } from '../../../queue/request-source.js';
 import { type Bio, type BioError, type FailedRange, sectorSize } from '../../bio.js';
 import { readBelow } from '../../device-read.js';
 import type { BlockDevice } from '../../target.js';
@@ -49,7 +49,7 @@ interface BadBlock {
 export class VerityIo {
   readonly #parts: VerityParts;
   readonly #bio: Bio;
-  readonly #requests: Reserved<HashRequest>;
+  readonly #requests: BioRequests<HashRequest>;
   readonly #engine: Engine;
   /** All blocks of the bio. */
   readonly #whole: Run;
@@ -58,7 +58,7 @@ export class VerityIo {
   #cause: unknown;
   readonly #bad: BadBlock[] = [];
 
-  constructor(parts: VerityParts, bio: Bio, requests: Reserved<HashRequest>, engine: Engine) {
+  constructor(parts: VerityParts, bio: Bio, requests: BioRequests<HashRequest>, engine: Engine) {
     const { dataBlockSize } = parts.tree;
     this.#parts = parts;
     this.#bio = bio;
