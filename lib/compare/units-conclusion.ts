@@ -4,13 +4,13 @@ import type { Verdict } from './verdict.js';
 /** Document 3's claims: what is held against what, and what it found. */
 const claims: readonly { what: string; arm: string; against: string; found: Outcome; said: string }[] = [
   { what: 'the queue', arm: 'per unit, one lane', against: 'per unit', found: 'gains', said: '2.5 to 2.4 s' },
-  { what: 'chaining', arm: 'chain', against: 'per unit', found: 'makes no difference', said: 'no gain' },
+  { what: 'chaining', arm: 'chain', against: 'per unit', found: 'shows no difference', said: 'no gain' },
   { what: 'the whole bio', arm: 'whole bio', against: 'per unit', found: 'gains', said: '2.4 to 2.1 s' },
 ];
 /** What its second author holds without a figure. */
 const direct = { what: 'the library directly', arm: 'library directly', against: 'whole bio' };
 
-type Outcome = 'gains' | 'costs' | 'makes no difference';
+type Outcome = 'gains' | 'costs' | 'shows no difference';
 
 /** What the measurement says about document 3's claims: of all groups together, then of each in a sentence. */
 export function concludeUnits(groups: readonly Group[]): string[] {
@@ -43,6 +43,6 @@ const find = (group: Group, arm: string, against: string) =>
   group.comparisons.find((each) => each.arm === arm && each.against === against);
 
 function outcome({ verdict, ratio }: Verdict): Outcome {
-  if (verdict === 'does not differ') return 'makes no difference';
+  if (verdict === 'does not differ') return 'shows no difference';
   return ratio > 1 ? 'gains' : 'costs';
 }

@@ -19,8 +19,8 @@ import type { Watch } from './watch.js';
 
 /** Bios of a repetition, repetitions, and the seconds that a group may take; see Plan. */
 const sizes = {
-  quick: { bios: 4, repetitions: 12, seconds: 6 },
-  full: { bios: 8, repetitions: 40, seconds: 26 },
+  quick: { bios: 8, repetitions: 16, seconds: 6 },
+  full: { bios: 16, repetitions: 60, seconds: 26 },
 };
 const warmUps = 3;
 
@@ -55,10 +55,11 @@ export async function compareUnits({ quick }: { quick: boolean }, watch: Watch =
     watch.described?.(environment);
     const arms = unitsArms.filter(({ queue }) => queues.has(queue)).length;
     watch.planned?.(openings.length * arms * (repetitions + warmUps));
+    const materials = new Map(unitsWorks.map((work) => [work, new UnitsMaterial(work, bios)]));
     for (const opening of openings) {
       const { name, work } = opening;
       const ran: Plan['ran'] = ({ arm }) => watch.ran?.(1, `${name}, ${arm}`);
-      const trials = makeTrials(opening, new UnitsMaterial(work, bios));
+      const trials = makeTrials(opening, materials.get(work)!);
       const plan = { repetitions, seconds, warmUps, signal: watch.signal, ran };
       const group = await measureGroup(name, trials, unitsPairs, plan);
       if (!group) break;

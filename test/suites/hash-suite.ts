@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
-import { AlgError, createHash, createHmac, hash, promises } from '../../lib/index.js';
+import { AlgError, createHash, createHmac, hash, promises, Tfm } from '../../lib/index.js';
 import { knownHashes, type Provider, pieces, seeded } from './reference.js';
 
 /** Hashes for people, on either provider. */
@@ -29,6 +29,29 @@ export function hashSuite(provider: Provider): void {
         }
       });
     }
+
+    for (const engine of ['sync', 'lanes'] as const)
+      it(`a request’s salt is hashed with it, in front or behind: ${engine}`, async () => {
+        const random = seeded(9);
+        using tfm = new Tfm('hash', 'sha256', { provider, engine });
+        const request = tfm.request();
+        request.dst = Buffer.alloc(32);
+        for (const size of [0, 1, 32, 64, 100]) {
+          const [salt, data] = [random.bytes(size), random.bytes(4096)];
+          request.src = data;
+          for (const place of ['first', 'last'] as const) {
+            request.salt = { bytes: salt, place };
+            await request.run();
+            const message = place === 'first' ? [salt, data] : [data, salt];
+            const expected = nodeCrypto.createHash('sha256').update(Buffer.concat(message)).digest('hex');
+            expect(Buffer.from(request.dst).toString('hex'), `${size} bytes ${place}`).to.equal(expected);
+          }
+        }
+        request.salt = undefined;
+        await request.run();
+        const alone = nodeCrypto.createHash('sha256').update(request.src).digest('hex');
+        expect(Buffer.from(request.dst).toString('hex')).to.equal(alone);
+      });
 
     it('hmac gives node:crypto’s bytes for any key', () => {
       const random = seeded(2);

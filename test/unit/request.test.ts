@@ -57,6 +57,16 @@ describe('Request, what it refuses', () => {
     expect(() => request.runSync()).to.throw(TypeError, /src: expected bytes, got a detached ArrayBuffer/);
   });
 
+  it('a salt of a cipher, or one that is none', () => {
+    const salt = { bytes: new Uint8Array(8), place: 'first' } as const;
+    expect(() => Object.assign(request, { salt })).to.throw(TypeError, 'salt: expected none for a skcipher');
+    using hash = new Tfm('hash', 'sha256', { provider });
+    const salted = hash.request();
+    expect(() => Object.assign(salted, { salt: { ...salt, bytes: 'x' } })).to.throw(TypeError, /salt\.bytes: /);
+    expect(() => Object.assign(salted, { salt: { ...salt, place: 'middle' } })).to.throw(/salt\.place: /);
+    expect(salted.salt).to.equal(undefined);
+  });
+
   it('a result of another size', () => {
     Object.assign(request, { ...good(), dst: new Uint8Array(31) });
     expect(() => request.runSync()).to.throw(RangeError, 'dst: expected 32 bytes for a src of 32, got 31');
