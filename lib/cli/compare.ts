@@ -1,5 +1,3 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { binding } from '../binding.js';
 import { library } from '../compare/drivers.js';
 import { compareIv, ivDrivers } from '../compare/iv.js';
@@ -7,6 +5,8 @@ import { baseArm, ivArms } from '../compare/iv-arms.js';
 import { compareMempool, stackReads } from '../compare/mempool.js';
 import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
+import { destinationOf } from './compare-destination.js';
+import { compareDiff } from './compare-diff.js';
 import { compareInLab } from './compare-lab.js';
 import { runAndReport } from './compare-report.js';
 
@@ -55,32 +55,20 @@ function armsOption(invocation: Invocation): string[] {
   return arms;
 }
 
-/** Found out before minutes have gone into measuring. @throws CliError */
-function checkFolder(file: string): void {
-  try {
-    accessSync(dirname(file), constants.W_OK);
-  } catch (error) {
-    throw new CliError(`--json ${file}: ${(error as Error).message}`, Exit.device);
-  }
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-    throw new CliError(`--json ${file}: it is a folder`, Exit.device);
-}
-
 async function run(invocation: Invocation): Promise<number> {
   const { values, positionals } = invocation;
   const [experiment, ...more] = positionals;
+  if (experiment === 'diff') return compareDiff(invocation, more);
   if (experiment === undefined || !experiments.includes(experiment))
     throw new CliError(`expected an experiment (${experiments.join(', ')}), got '${experiment ?? ''}'`);
   if (more.length) throw new CliError(`expected one experiment, got '${more[0]}' beside it`);
   if (values.kernel !== undefined && !values['in-lab']) throw new CliError('--kernel: expected --in-lab beside it');
   const quick = values.quick === true;
-  const json = stringOption(invocation, 'json');
-  if (json !== undefined && json !== '-') checkFolder(json);
-  const to = { json, quiet: values.quiet === true };
+  const to = destinationOf(invocation);
   if (experiment === 'mempool') {
     const foreign = ivOptions.find((name) => values[name] !== undefined);
     if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
-    if (values['in-lab']) return compareInLab(invocation, experiment);
+    if (values['in-lab']) return compareInLab(invocation, experiment, to);
     return runAndReport((watch) => compareMempool({ quick }, watch), to);
   }
   const preset = quick ? defaults.quick : defaults.full;
@@ -93,7 +81,7 @@ async function run(invocation: Invocation): Promise<number> {
     requests: requests || undefined,
     quick,
   };
-  if (values['in-lab']) return compareInLab(invocation, experiment);
+  if (values['in-lab']) return compareInLab(invocation, experiment, to);
   if (binding().af_alg_probe() < 0 && options.drivers.some((driver) => driver !== library))
     throw new CliError(
       'this kernel has no AF_ALG; add --in-lab to measure in the test kernel, or --drivers library',
@@ -117,6 +105,7 @@ const options: Record<string, OptionHelp> = {
     value: 'FILE',
     help: 'write the report to FILE (schema: dmalg/compare.schema.json)',
   },
+  html: { type: 'string', value: 'FILE', help: 'write the report to FILE as a page, with charts' },
   'in-lab': { type: 'boolean', help: 'measure in the test kernel (see dmalg lab)' },
   kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },
 };
@@ -125,7 +114,7 @@ const armWidth = Math.max(...ivArms.map(({ name }) => name.length));
 
 export const compare: Command = {
   name: 'compare',
-  usage: 'iv|mempool [options]',
+  usage: 'iv|mempool [options] | diff BEFORE AFTER [--json FILE]',
   summary: 'Measures what the kernel lists argue about: ways to queue requests, and to share memory.',
   details: [
     'iv: requests whose IV is what the one before has left. Where should they wait for it? In per cent of requests that do not depend on',
@@ -138,10 +127,13 @@ export const compare: Command = {
     '',
     'mempool: verity devices, two to eight on each other, read under load in a machine without memory: with a mempool for each device, and with one',
     'for all of them; reserves of 16 and 1 elements. A deadlock is proved, and named: who waits for whom. And what 59 devices hold. Its options are',
-    '--quick, --json, --in-lab and --kernel.',
+    '--quick, --json, --html, --in-lab and --kernel.',
     '',
-    'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 the report cannot be written, or the lab failed; 6 the',
-    'kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',
+    'diff: two reports (of --json) side by side: what differs between the machines; how many times as fast each arm is that both have, by the same',
+    'test, corrected over all of them; arms of one only; of mempool the outcomes that changed.',
+    '',
+    'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 a report cannot be read or written, or the lab failed;',
+    '6 the kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',
   ].join('\n'),
   options,
   run,

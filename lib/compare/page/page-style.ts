@@ -43,7 +43,7 @@ dd { margin: 0; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: .375rem; padding: .75rem; min-width: 0; break-inside: avoid; }
 figcaption { font-weight: 600; font-size: .9375rem; margin-bottom: .5rem; }
 svg { display: block; width: 100%; max-width: 34rem; height: auto; font-size: 12px; }
-svg text { fill: var(--text); }
+svg text { fill: var(--text); stroke: var(--page); stroke-width: 3px; paint-order: stroke; stroke-linejoin: round; }
 svg .axis text { fill: var(--quiet); font-size: 11px; }
 svg .axis line { stroke: var(--line); }
 svg .figure { font-variant-numeric: tabular-nums; font-weight: 600; }
@@ -53,7 +53,7 @@ svg .figure { font-variant-numeric: tabular-nums; font-weight: 600; }
 .spread { stroke: var(--text); stroke-width: 1.5; fill: none; }
 .reference { stroke: var(--quiet); stroke-dasharray: 3 3; }
 .published { fill: var(--mark); stroke: var(--page); stroke-width: 1.5; }
-svg .number { fill: #000; font-weight: 600; }
+svg .number { fill: #000; stroke: none; font-weight: 600; }
 .legend { margin: .5rem 0 0; font-size: .8125rem; color: var(--quiet); display: flex; flex-wrap: wrap; gap: .125rem 1rem; }
 .legend b { color: var(--text); }
 .legend b.key { color: #000; padding: 0 .3rem; border-radius: 2px; }
@@ -67,8 +67,8 @@ svg .number { fill: #000; font-weight: 600; }
 .part5 { fill: #99ddff; background: #99ddff; }
 .part6 { fill: #bbcc33; background: #bbcc33; }
 .part7 { fill: #dddddd; background: #dddddd; }
-.table { overflow: auto; max-height: 30rem; margin: 0 0 1.25rem; border: 1px solid var(--line); border-radius: .375rem; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; min-width: 100%; }
+.table { overflow: auto; width: fit-content; max-width: 100%; max-height: 30rem; margin: 0 0 1.25rem; border: 1px solid var(--line); border-radius: .375rem; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; font-weight: 600; padding: .5rem .75rem; }
 th, td { padding: .25rem .75rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
 th:first-child, td.words { text-align: left; }
