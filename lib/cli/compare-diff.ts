@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { diffReports } from '../compare/diff.js';
 import { formatDiff } from '../compare/diff-table.js';
 import type { AllReport, Report } from '../compare/report.js';
-import { commonOptions, CliError, Exit, type Invocation } from './command.js';
+import { CliError, commonOptions, Exit, type Invocation } from './command.js';
 import { destinationOf, tablesOf } from './compare-destination.js';
 import { writeOutput } from './output.js';
 

@@ -27,7 +27,9 @@ function profileOption(invocation: Invocation): Profile {
 
 /** The same command, without what has been dealt with on the host. */
 function innerArguments(invocation: Invocation, experiment: string, json: string): string[] {
-  const given = Object.entries(invocation.values).filter(([name]) => !['in-lab', 'kernel', 'json', 'html'].includes(name));
+  const given = Object.entries(invocation.values).filter(
+    ([name]) => !['in-lab', 'kernel', 'json', 'html'].includes(name),
+  );
   const options = given.map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`));
   // The guest's stderr is never a terminal, and may lead to one.
   if (!process.stderr.isTTY && !invocation.values.quiet) options.push('--quiet');

@@ -47,7 +47,9 @@ addEventListener('load', () => {
 </script>`;
 
 /** A frame of this width is a window of this width to the page in it; the browser's own is never as narrow as a telephone. */
-const frame = (width: number) => `<!DOCTYPE html><meta charset="utf-8"><iframe src="inspected.html" width="${width}" height="900" style="border:0"></iframe>
+const frame = (
+  width: number,
+) => `<!DOCTYPE html><meta charset="utf-8"><iframe src="inspected.html" width="${width}" height="900" style="border:0"></iframe>
 <script>addEventListener('load', () => document.body.append(frames[0].document.getElementById('look').cloneNode(true)));</script>`;
 
 function look(folder: string, page: string, width: number, dark: boolean): Look {
@@ -56,11 +58,18 @@ function look(folder: string, page: string, width: number, dark: boolean): Look 
   const { stdout, stderr } = spawnSync(
     browser,
     [
-      ...['--headless=new', '--no-sandbox', '--disable-gpu', '--allow-file-access-from-files', '--window-size=1400,1000'],
+      ...[
+        '--headless=new',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--allow-file-access-from-files',
+        '--window-size=1400,1000',
+      ],
       ...[`--user-data-dir=${join(folder, 'profile')}`, `--blink-settings=preferredColorScheme=${dark ? 0 : 1}`],
       ...['--virtual-time-budget=5000', '--dump-dom', `file://${join(folder, 'frame.html')}`],
     ],
-    { encoding: 'utf8' },
+    // A browser that hangs would hold up the suite for ever.
+    { encoding: 'utf8', timeout: 300_000 },
   );
   const [, found] = /<pre id="look">([^<]*)</.exec(stdout) ?? [];
   expect(found, stderr).not.to.equal(undefined);
@@ -122,7 +131,9 @@ describe('dmalg compare diff', function () {
       writeFileSync(join(folder, 'after.json'), JSON.stringify({ ...allReport(), reports: [after] }));
       const { status, stdout, stderr } = dmalg(folder, ['compare', 'diff', 'before.json', 'after.json', '--json', 'd']);
       expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
-      expect(stdout.toString()).to.match(/staged-8 .* 3\.00 .* faster\n/).and.contain('16 were faster, 0 slower');
+      expect(stdout.toString())
+        .to.match(/staged-8 .* 3\.00 .* faster\n/)
+        .and.contain('16 were faster, 0 slower');
       const { experiment, arms } = JSON.parse(readFileSync(join(folder, 'd'), 'utf8'));
       expect([experiment, arms.length]).to.deep.equal(['diff', 16]);
     }),
@@ -136,7 +147,11 @@ describe('dmalg compare diff', function () {
         ['text', 'no JSON', /^dmalg: text: Unexpected token/],
         ['null', 'null', /^dmalg: null: no report of dmalg compare: it is no object\n/],
         ['old', '{"version":0}', /^dmalg: old: .*: expected version 1, got 0\n/],
-        ['other', '{"version":1,"experiment":"diff"}', /^dmalg: other: .*: expected an experiment \(.*\), got "diff"\n/],
+        [
+          'other',
+          '{"version":1,"experiment":"diff"}',
+          /^dmalg: other: .*: expected an experiment \(.*\), got "diff"\n/,
+        ],
         ['bare', '{"version":1,"experiment":"iv"}', /^dmalg: bare: .*: its environment is missing\n/],
         ['empty', '{"version":1,"experiment":"iv","environment":{}}', /^dmalg: empty: .*: its results are missing\n/],
         [

@@ -37,7 +37,12 @@ export const environment: Environment = {
 };
 
 /** An arm that does 64 requests at so many MiB/s, a little more or less each round. */
-export function measurement(arm: string, rate: number, figures: Record<string, number> = {}, bytes = 4096): Measurement {
+export function measurement(
+  arm: string,
+  rate: number,
+  figures: Record<string, number> = {},
+  bytes = 4096,
+): Measurement {
   const requests = 64;
   const seconds = Array.from(
     { length: rounds },

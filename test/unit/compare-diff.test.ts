@@ -80,7 +80,9 @@ describe('compare diff', () => {
       'scope of workqueue',
     ]);
     expect(diff.environment.find(({ what }) => what === 'lab')).to.include({ before: 'aio', after: undefined });
-    expect(formatDiff(diff)).to.match(/^The machines or the methods differ;.*\n {2}processor\n {4}before: 2 x .*\n {4}after: +8 x /);
+    expect(formatDiff(diff)).to.match(
+      /^The machines or the methods differ;.*\n {2}processor\n {4}before: 2 x .*\n {4}after: +8 x /,
+    );
     expect(diff.arms).to.have.length(1);
   });
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { renderPage } from '../../lib/compare/page.js';
 import { markup } from '../../lib/compare/page/markup.js';
 import { repeatCommand } from '../../lib/compare/page/repeat.js';
+import { renderPage } from '../../lib/compare/page.js';
 import { type AllReport, type Report, reportsOf } from '../../lib/compare/report.js';
 import { allReport, environment, ivReport, mempoolReport, unitsReport, workqueueReport } from '../support/reports.js';
 
@@ -50,19 +50,22 @@ describe('the page of a report', () => {
       const report = make();
       const page = renderPage(report);
       const names = parse(page);
-      expect(names.filter((each) => ['script', 'link', 'img', 'iframe', 'object', 'base'].includes(each))).to.deep.equal(
-        [],
-      );
+      expect(
+        names.filter((each) => ['script', 'link', 'img', 'iframe', 'object', 'base'].includes(each)),
+      ).to.deep.equal([]);
       expect(page).not.to.match(/(?:src|href|action|data)="(?!#)|url\(|@import|https?:/);
       const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
       expect(new Set(ids).size).to.equal(ids.length);
       const sections = sectionsOf(page);
       expect(sections).to.have.length(reportsOf(report).length);
       for (const section of sections) {
-        const places = ['class="conclusion"><p>', '<figure>', '<table>', '<h3>Method'].map((part) => section.indexOf(part));
+        const places = ['class="conclusion"><p>', '<figure>', '<table>', '<h3>Method'].map((part) =>
+          section.indexOf(part),
+        );
         expect(places).to.deep.equal([...places].sort((a, b) => a - b));
         expect(places[0]).to.be.above(0);
-        for (const [svg] of section.matchAll(/<svg [^>]*>(?=([\s\S]{0,400}))/g)) expect(svg).to.match(/aria-label="[^"]+"/);
+        for (const [svg] of section.matchAll(/<svg [^>]*>(?=([\s\S]{0,400}))/g))
+          expect(svg).to.match(/aria-label="[^"]+"/);
         const drawn = section.match(/<svg /g)!.length;
         expect(section.match(/<svg [^>]*><title>[^<]+<\/title><desc>[^<]+<\/desc>/g)).to.have.length(drawn);
       }
@@ -78,7 +81,9 @@ describe('the page of a report', () => {
     expect(page.match(/<rect class="base"/g)).to.have.length(2);
     expect(page.match(/<rect class="wrong"/g)).to.have.length(2);
     expect(page).to.contain('hazard: 89 ±3, outputs WRONG').and.contain('<strong>13 % WRONG</strong>');
-    expect(page).to.contain('virtio_crypto_aes_cbc: no such driver: &lt;b&gt;module&lt;/b&gt; missing &amp; &quot;gone&quot;');
+    expect(page).to.contain(
+      'virtio_crypto_aes_cbc: no such driver: &lt;b&gt;module&lt;/b&gt; missing &amp; &quot;gone&quot;',
+    );
     expect(page).to.contain('THESE FIGURES ARE NOISY AT BEST').and.contain('A processor &lt;of the host&gt;');
   });
 
@@ -88,7 +93,9 @@ describe('the page of a report', () => {
     const page = renderPage(report);
     parse(page);
     expect(page).to.match(/<title>mutex: failed<\/title>(?:<text[^>]*>[^<]*<\/text>)+<\/g>/);
-    expect(page).to.contain('<li>mutex on cryptd(cbc(aes-generic)) with 512 bytes: 100.00 %; the first error: ENOSPC</li>');
+    expect(page).to.contain(
+      '<li>mutex on cryptd(cbc(aes-generic)) with 512 bytes: 100.00 %; the first error: ENOSPC</li>',
+    );
   });
 
   it('workqueue: a chart a group, published figures in it and beside those measured', () => {

@@ -37,10 +37,10 @@ export class Axis {
 
 export const axisHeight = 38;
 
-/** The next of 1, 2, 5 and their like. */
+/** The next of 1, 2, 2.5, 5 and their like. */
 function roundStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
-  return power * [1, 2, 5, 10].find((step) => step * power >= least * (1 - 1e-9))!;
+  return power * [1, 2, 2.5, 5, 10].find((step) => step * power >= least * (1 - 1e-9))!;
 }
 
 /** A chart in its frame: what it is of, in words too, and what its signs mean. */
@@ -54,7 +54,11 @@ export function figure(
 `;
 }
 
-/** A name beside a bar, cut where it would run into the figure. */
-export function shorten(name: string, length: number): string {
+/** Letters that fit into a line of a chart. */
+const lineLength = 43;
+
+/** A name above a bar, cut where it would run into the figure at the end of the line. */
+export function shorten(name: string, figure: string): string {
+  const length = lineLength - figure.length;
   return name.length > length ? `${name.slice(0, length - 1)}…` : name;
 }

@@ -67,7 +67,7 @@ function drawBar(bar: Bar, top: number, axis: Axis, { isBase, longest }: { isBas
   const kind = isWrong ? 'wrong' : isBase ? 'base' : 'arm';
   const theirs = bar.published === undefined ? '' : ` (◆ ${bar.published})`;
   const figure = `${text}${theirs}`;
-  return markup`<g><title>${name}: ${figure}</title><text x="${left}" y="${top + 12}">${shorten(name, 46 - figure.length)}</text><text class="figure" x="${axis.at(Number.POSITIVE_INFINITY)}" y="${top + 12}" text-anchor="end">${figure}</text>${
+  return markup`<g><title>${name}: ${figure}</title><text x="${left}" y="${top + 12}">${shorten(name, figure)}</text><text class="figure" x="${axis.at(Number.POSITIVE_INFINITY)}" y="${top + 12}" text-anchor="end">${figure}</text>${
     value === undefined
       ? undefined
       : markup`<rect class="${kind}" x="${left}" y="${top + barTop}" width="${(axis.at(value) - left).toFixed(1)}" height="${barHeight}"/>`

@@ -42,9 +42,9 @@ dd { margin: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21.5rem), 1fr)); gap: 1.5rem; align-items: start; margin: 1rem 0 1.5rem; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: .375rem; padding: .75rem; min-width: 0; break-inside: avoid; }
 figcaption { font-weight: 600; font-size: .9375rem; margin-bottom: .5rem; }
-svg { display: block; width: 100%; max-width: 34rem; height: auto; font-size: 12px; }
+svg { display: block; width: 100%; max-width: 34rem; height: auto; font-size: 13px; }
 svg text { fill: var(--text); stroke: var(--page); stroke-width: 3px; paint-order: stroke; stroke-linejoin: round; }
-svg .axis text { fill: var(--quiet); font-size: 11px; }
+svg .axis text { fill: var(--quiet); font-size: 12px; }
 svg .axis line { stroke: var(--line); }
 svg .figure { font-variant-numeric: tabular-nums; font-weight: 600; }
 .arm { fill: var(--arm); }
@@ -78,6 +78,10 @@ thead th { color: var(--quiet); font-weight: 600; }
 .verdicts { font-size: .875rem; color: var(--quiet); margin-bottom: 1.5rem; }
 pre { background: var(--box); border: 1px solid var(--line); border-radius: .375rem; padding: .75rem 1rem; overflow: auto; font-size: .875rem; white-space: pre-wrap; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+@media (max-width: 30rem) {
+  figure { padding: .5rem .25rem; }
+  figcaption, .legend { padding: 0 .5rem; }
+}
 @media print {
   :root { --page: #ffffff; --box: #ffffff; --text: #000000; --quiet: #444444; --line: #bbbbbb; --link: #000000;
     --arm: #0072b2; --base: #8b949e; --wrong: #c04f00; --alarm: #a33a00; --mark: #000000; }

@@ -34,7 +34,7 @@ export function splitChart({ title, unit, parts, bars }: SplitChart): Markup {
     markup`${axis.draw(bottom)}${bars.map(({ name, values }, index) => {
       const top = index * rowHeight;
       const total = formatNumber(sum(values));
-      return markup`<g><text x="${axis.at(0)}" y="${top + 12}">${shorten(name, 46 - total.length)}</text><text class="figure" x="${axis.at(Number.POSITIVE_INFINITY)}" y="${top + 12}" text-anchor="end">${total}</text>${values.map(
+      return markup`<g><text x="${axis.at(0)}" y="${top + 12}">${shorten(name, total)}</text><text class="figure" x="${axis.at(Number.POSITIVE_INFINITY)}" y="${top + 12}" text-anchor="end">${total}</text>${values.map(
         (value, part) => drawPart({ part, name: parts[part]!, value }, top, axis, sum(values.slice(0, part))),
       )}</g>`;
     })}`,
