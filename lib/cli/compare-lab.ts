@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describeHost, hostVariable } from '../compare/environment.js';
+import type { AllReport, Report } from '../compare/report.js';
 import { LabError } from '../lab/error.js';
 import { guestEnvironment } from '../lab/guest-script.js';
 import { runInLab } from '../lab/lab.js';
 import { type Profile, profiles } from '../lab/offer.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
-import { writeOutput } from './output.js';
+import { type Destination, tablesOf, writeReport } from './compare-destination.js';
 
 const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -26,17 +27,18 @@ function profileOption(invocation: Invocation): Profile {
 
 /** The same command, without what has been dealt with on the host. */
 function innerArguments(invocation: Invocation, experiment: string, json: string): string[] {
-  const given = Object.entries(invocation.values).filter(([name]) => !['in-lab', 'kernel', 'json'].includes(name));
+  const given = Object.entries(invocation.values).filter(
+    ([name]) => !['in-lab', 'kernel', 'json', 'html'].includes(name),
+  );
   const options = given.map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`));
   // The guest's stderr is never a terminal, and may lead to one.
   if (!process.stderr.isTTY && !invocation.values.quiet) options.push('--quiet');
   return [main, 'compare', experiment, ...options, `--json=${json}`];
 }
 
-/** Runs the command in the lab. The report comes back through a folder, and gets its name here. @throws CliError */
-export async function compareInLab(invocation: Invocation, experiment: string): Promise<number> {
+/** Runs the command in the lab. The report comes back through a folder, and is written here, as JSON and as a page. @throws CliError */
+export async function compareInLab(invocation: Invocation, experiment: string, to: Destination): Promise<number> {
   const profile = profileOption(invocation);
-  const json = stringOption(invocation, 'json');
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-compare-'));
   const file = join(folder, 'report.json');
   const stdin = new PassThrough();
@@ -56,14 +58,14 @@ export async function compareInLab(invocation: Invocation, experiment: string): 
       env: { ...guestEnvironment(process.env), [hostVariable]: JSON.stringify(await describeHost()) },
       output: folder,
       stdin,
-      stdout: json === '-' ? process.stderr : process.stdout,
+      stdout: tablesOf(to),
       signal: kill.signal,
       ...(!invocation.values.quiet && { progress: (line: string) => void process.stderr.write(`dmalg: ${line}\n`) }),
     });
     const [fault] = result.kernelLogHits;
     if (fault) throw new CliError(`the test kernel ${result.kernelRelease} reported a fault: ${fault}`, Exit.device);
-    if (json !== undefined && (result.status === Exit.done || result.status === Exit.verification))
-      await writeOutput(json, [await readFile(file)]);
+    if (result.status === Exit.done || result.status === Exit.verification)
+      await writeReport(JSON.parse(await readFile(file, 'utf8')) as Report | AllReport, to);
     return result.status;
   } catch (error) {
     if (!(error instanceof LabError)) throw error;

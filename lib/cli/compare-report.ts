@@ -2,23 +2,16 @@ import { formatEnvironment } from '../compare/environment-table.js';
 import { type AllReport, type Report, reportsOf, wrongOutputs } from '../compare/report.js';
 import type { Watch } from '../compare/watch.js';
 import { CliError, Exit } from './command.js';
+import { type Destination, tablesOf, writeReport } from './compare-destination.js';
 import { interruptible } from './compare-lab.js';
-import { writeOutput } from './output.js';
 import { Progress, shareLine } from './progress.js';
-
-/** Where a report goes. */
-export interface Destination {
-  /** The file of --json; '-' is stdout, and then tables go to stderr. */
-  json: string | undefined;
-  quiet: boolean;
-}
 
 /** Runs experiments, prints what they have to say as soon as it is known, and writes the report. Returns the exit status. */
 export async function runAndReport(
   run: (watch: Watch) => Promise<Report | AllReport>,
   to: Destination,
 ): Promise<number> {
-  const out = to.json === '-' ? process.stderr : process.stdout;
+  const out = tablesOf(to);
   let progress: Progress | undefined;
   let where = '';
   const print = (text: string) => {
@@ -55,9 +48,4 @@ export async function conclude(report: Report | AllReport, interrupted: boolean,
   const wrong = reportsOf(report).flatMap(wrongOutputs);
   for (const line of wrong) process.stderr.write(`dmalg: WRONG OUTPUTS: ${line}\n`);
   return wrong.length > 0 ? Exit.verification : Exit.done;
-}
-
-/** Writes a whole report to the files that were asked for. */
-export async function writeReport(report: Report | AllReport, { json }: Destination): Promise<void> {
-  if (json !== undefined) await writeOutput(json, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
 }

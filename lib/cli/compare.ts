@@ -1,5 +1,3 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { binding } from '../binding.js';
 import { compareAll, experiments } from '../compare/all.js';
 import { library } from '../compare/drivers.js';
@@ -7,6 +5,8 @@ import { compareIv, ivDrivers, ivPresets } from '../compare/iv.js';
 import { baseArm, ivArms } from '../compare/iv-arms.js';
 import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
+import { destinationOf } from './compare-destination.js';
+import { compareDiff } from './compare-diff.js';
 import { compareInLab } from './compare-lab.js';
 import { runAndReport } from './compare-report.js';
 
@@ -50,32 +50,20 @@ function armsOption(invocation: Invocation): string[] {
   return arms;
 }
 
-/** Found out before minutes have gone into measuring. @throws CliError */
-function checkFolder(file: string): void {
-  try {
-    accessSync(dirname(file), constants.W_OK);
-  } catch (error) {
-    throw new CliError(`--json ${file}: ${(error as Error).message}`, Exit.device);
-  }
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-    throw new CliError(`--json ${file}: it is a folder`, Exit.device);
-}
-
 async function run(invocation: Invocation): Promise<number> {
   const { values, positionals } = invocation;
   const [experiment, ...more] = positionals;
+  if (experiment === 'diff') return compareDiff(invocation, more);
   if (experiment === undefined || !names.includes(experiment))
     throw new CliError(`expected an experiment (${names.join(', ')}), got '${experiment ?? ''}'`);
   if (more.length) throw new CliError(`expected one experiment, got '${more[0]}' beside it`);
   if (values.kernel !== undefined && !values['in-lab']) throw new CliError('--kernel: expected --in-lab beside it');
   const quick = values.quick === true;
-  const json = stringOption(invocation, 'json');
-  if (json !== undefined && json !== '-') checkFolder(json);
-  const to = { json, quiet: values.quiet === true };
+  const to = destinationOf(invocation);
   if (experiment !== 'iv') {
     const foreign = ivOptions.find((name) => values[name] !== undefined);
     if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
-    if (values['in-lab']) return compareInLab(invocation, experiment);
+    if (values['in-lab']) return compareInLab(invocation, experiment, to);
     const compareIt = experiment === 'all' ? compareAll : experiments[experiment as keyof typeof experiments];
     return runAndReport((watch) => compareIt({ quick }, watch), to);
   }
@@ -89,7 +77,7 @@ async function run(invocation: Invocation): Promise<number> {
     requests: requests || undefined,
     quick,
   };
-  if (values['in-lab']) return compareInLab(invocation, experiment);
+  if (values['in-lab']) return compareInLab(invocation, experiment, to);
   if (binding().af_alg_probe() < 0 && options.drivers.some((driver) => driver !== library))
     throw new CliError(
       'this kernel has no AF_ALG; add --in-lab to measure in the test kernel, or --drivers library',
@@ -113,6 +101,7 @@ const options: Record<string, OptionHelp> = {
     value: 'FILE',
     help: 'write the report to FILE (schema: dmalg/compare.schema.json)',
   },
+  html: { type: 'string', value: 'FILE', help: 'write the report to FILE as a page, with charts' },
   'in-lab': { type: 'boolean', help: 'measure in the test kernel (see dmalg lab)' },
   kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },
 };
@@ -121,8 +110,8 @@ const armWidth = Math.max(...ivArms.map(({ name }) => name.length));
 
 export const compare: Command = {
   name: 'compare',
-  usage: 'iv|mempool [options]',
-  summary: 'Measures what the kernel lists argue about: ways to queue requests, and to share memory.',
+  usage: `${names.join('|')} [options] | diff BEFORE AFTER [--json FILE]`,
+  summary: 'Measures what five threads of the kernel lists argue about, and makes a report of it.',
   details: [
     'iv: requests whose IV is what the one before has left. Where should they wait for it? In per cent of requests that do not depend on',
     'each other:',
@@ -132,12 +121,25 @@ export const compare: Command = {
     "where the rank-sum test over the rounds gives less than 0.05 after Holm's correction: with fewer than 6 rounds it never does.",
     'Drivers in cryptd(...) are made in the lab only.',
     '',
-    'mempool: verity devices, two to eight on each other, read under load in a machine without memory: with a mempool for each device, and with one',
-    'for all of them; reserves of 16 and 1 elements. A deadlock is proved, and named: who waits for whom. And what 59 devices hold. Its options are',
-    '--quick, --json, --in-lab and --kernel.',
+    "verity: the blocks of a verity device's bios hashed one after another; all at once, with memory for each; with one reserved request and a mempool.",
+    'Rate, bytes that a bio takes, and who fails where there is no memory; with FEC, ignore_zero_blocks and check_at_most_once.',
     '',
-    'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 the report cannot be written, or the lab failed; 6 the',
-    'kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',
+    "workqueue: dm-crypt with and without its work queues on RAM, with the null cipher and with AES-XTS; in the lab the kernel's own dm-crypt beside it,",
+    'driven by fio.',
+    '',
+    'units: bios of 64 units of 4 KiB: a request for each unit; a chain of them; the whole bio, cut at the bottom; the library directly; with and without',
+    "a queue. Where a bio's time goes.",
+    '',
+    'mempool: verity devices, two to eight on each other, read under load in a machine without memory: with a mempool for each device, and with one',
+    'for all of them; reserves of 16 and 1 elements. A deadlock is proved, and named: who waits for whom. And what 59 devices hold.',
+    '',
+    'all: these five, and one report. --drivers, --sizes, --arms, --repetitions and --requests are options of iv alone.',
+    '',
+    'diff: two reports (of --json) side by side: what differs between the machines; how many times as fast each arm is that both have, by the same',
+    'test, corrected over all of them; arms of one only; of mempool the outcomes that changed.',
+    '',
+    'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 a report cannot be read or written, or the lab failed;',
+    '6 the kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',
   ].join('\n'),
   options,
   run,

@@ -6,6 +6,12 @@ const indent = (lines: string[]) => lines.map((line) => `  ${line}`.trimEnd());
 
 /** A group for the terminal: a line for each arm, and the verdicts. */
 export function formatGroup(group: Group): string {
+  const verdicts = group.comparisons.map(formatVerdict);
+  return ['', group.name, '', ...indent(alignTable(groupRows(group))), ...indent(verdicts), ''].join('\n');
+}
+
+/** Rates, latencies, costs, what was measured besides, and outputs, an arm a line. */
+export function groupRows(group: Group): string[][] {
   const figures = Object.keys(group.results[0]?.figures ?? {});
   const head = ['', 'MiB/s', `% of ${group.base}`, 'p50 us', 'p99 us', 'CPU s', 'switches', ...figures, 'outputs'];
   const rows = group.results.map((each) => [
@@ -19,8 +25,7 @@ export function formatGroup(group: Group): string {
     ...figures.map((name) => formatNumber(each.figures[name]!)),
     each.outputsOk ? `${each.outputsChecked} ok` : `${(100 * each.wrongOutputs).toFixed(2)} % WRONG`,
   ]);
-  const verdicts = group.comparisons.map(formatVerdict);
-  return ['', group.name, '', ...indent(alignTable([head, ...rows])), ...indent(verdicts), ''].join('\n');
+  return [head, ...rows];
 }
 
 /** 'a against b: x 1.20 (1.10 to 1.31), differs'. */

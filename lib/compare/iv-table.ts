@@ -17,9 +17,9 @@ export function formatDriver(part: DriverPart): string {
     '',
     ...indent(percentTable(results)),
     '',
-    ...indent(detailTable(results)),
+    ...indent(alignTable(detailRows(results))),
     '',
-    ...indent(verdictTable(comparisons)),
+    ...indent(alignTable(verdictRows(comparisons))),
     ...formatOmitted(part.omitted),
     '',
     `  ${driver.name}: ${part.conclusion}`,
@@ -40,29 +40,36 @@ function completions({ driver, results }: DriverPart): string {
   return queued.some((cell) => cell.asynchronous) ? 'asynchronous AIO' : 'synchronous inside io_submit';
 }
 
-function percentTable(results: Cell[]): string[] {
+/** Rates in per cent, an arm a line; the last column says what the arm does. */
+export function percentRows(results: Cell[]): string[][] {
   const sizes = unique(results.map((cell) => cell.bytes));
   const publishedSize = ivPublished[0]!.bytes;
   const rows = unique(results.map((cell) => cell.arm)).map((arm) => {
     const cells = sizes.map((bytes) => results.find((cell) => cell.arm === arm && cell.bytes === bytes));
     const theirs = ivPublished.find(({ arms }) => arms.includes(arm))?.percent;
     const what = ivArms.find(({ name }) => name === arm)?.what ?? '';
-    return { line: [arm, ...cells.map((cell) => (cell ? percent(cell) : '')), theirs ? `${theirs}` : ''], what };
+    return [arm, ...cells.map((cell) => (cell ? percent(cell) : '')), theirs ? `${theirs}` : '', what];
   });
-  const head = ['% of unchained', ...sizes.map(formatSize), `document 4, ${formatSize(publishedSize)}`];
-  const lines = alignTable([head, ...rows.map(({ line }) => line)]);
-  const width = Math.max(...lines.map((line) => line.length));
-  return lines.map((line, index) => (index === 0 ? line : `${line.padEnd(width)}   ${rows[index - 1]!.what}`));
+  return [['% of unchained', ...sizes.map(formatSize), `document 4, ${formatSize(publishedSize)}`, ''], ...rows];
 }
 
-function percent(cell: Cell): string {
+function percentTable(results: Cell[]): string[] {
+  const rows = percentRows(results);
+  const lines = alignTable(rows.map((row) => row.slice(0, -1)));
+  const width = Math.max(...lines.map((line) => line.length));
+  return lines.map((line, index) => (index === 0 ? line : `${line.padEnd(width)}   ${rows[index]!.at(-1)}`));
+}
+
+/** '52 ±3', or that it failed. */
+export function percent(cell: Cell): string {
   if (cell.failed > 0 && cell.arm !== hazardArm) return 'failed';
   if (cell.arm === 'unchained') return '100    ';
   const { low, high } = cell.percentSpread;
   return `${cell.percentOfUnchained.toFixed(0)} ±${((high - low) / 2).toFixed(0).padEnd(3)}`;
 }
 
-function detailTable(results: Cell[]): string[] {
+/** Rates, latencies, costs and outputs, a cell a line. */
+export function detailRows(results: Cell[]): string[][] {
   const head = ['', 'size', 'MiB/s', 'p50 us', 'p95 us', 'p99 us', 'CPU s', 'switches', 'async', 'outputs'];
   const rows = results.map((cell) => [
     cell.arm,
@@ -76,7 +83,7 @@ function detailTable(results: Cell[]): string[] {
     cell.serialisedByKernel ? 'serialised' : `${(100 * cell.asynchronousShare).toFixed(0)} %`,
     outputs(cell),
   ]);
-  return alignTable([head, ...rows]);
+  return [head, ...rows];
 }
 
 function outputs(cell: Cell): string {
@@ -86,7 +93,8 @@ function outputs(cell: Cell): string {
   return `${share < 1 ? share.toFixed(2) : share.toFixed(0)} % WRONG${failed}`;
 }
 
-function verdictTable(comparisons: Comparison[]): string[] {
+/** Ratios and verdicts, a pair of arms a line. */
+export function verdictRows(comparisons: Comparison[]): string[][] {
   const sizes = unique(comparisons.map(({ bytes }) => bytes));
   const pairs = unique(comparisons.map(({ arm, against }) => `${arm} : ${against}`));
   const rows = pairs.map((pair) => [
@@ -96,5 +104,5 @@ function verdictTable(comparisons: Comparison[]): string[] {
       return found ? `x ${found.ratio.toFixed(2)} ${found.verdict.padEnd(15)}` : '';
     }),
   ]);
-  return alignTable([['speed against', ...sizes.map(formatSize)], ...rows]);
+  return [['speed against', ...sizes.map(formatSize)], ...rows];
 }

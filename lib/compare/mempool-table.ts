@@ -2,17 +2,8 @@ import type { MempoolReport, StackResult } from './mempool.js';
 import { explainDeadlock } from './mempool-conclusion.js';
 import { alignTable, formatMemory, formatNumber, formatSize } from './table.js';
 
-/** The report for the terminal, behind its environment. */
-export function formatMempool(report: MempoolReport): string {
-  const { stacks, memory, method, published } = report;
-  const rows = stacks.map((each) => [
-    `${each.depth} devices`,
-    `${each.inFlight}`,
-    each.pools,
-    `${each.reserve}`,
-    outcome(each, method.bytes),
-    each.outputsOk ? 'ok' : 'WRONG',
-  ]);
+/** What became of each stack, a line each. */
+export function stackRows({ stacks, method }: MempoolReport): string[][] {
   const head = [
     'verity on verity',
     'in flight',
@@ -21,23 +12,48 @@ export function formatMempool(report: MempoolReport): string {
     `reads of ${formatSize(method.bytes)}`,
     'bytes',
   ];
-  const explained = stacks.filter(({ deadlock }) => deadlock.length > 0).slice(0, 3);
-  const held = memory.map(({ devices, pools, reserve, bytes }) => [
+  const rows = stacks.map((each) => [
+    `${each.depth} devices`,
+    `${each.inFlight}`,
+    each.pools,
+    `${each.reserve}`,
+    outcome(each, method.bytes),
+    each.outputsOk ? 'ok' : 'WRONG',
+  ]);
+  return [head, ...rows];
+}
+
+/** What the mempools hold while nothing is in flight. */
+export function memoryRows({ memory }: MempoolReport): string[][] {
+  const rows = memory.map(({ devices, pools, reserve, bytes }) => [
     `${devices} devices`,
     pools,
     `${reserve}`,
     formatMemory(bytes),
   ]);
+  return [['held, nothing in flight', 'mempools', 'reserve', 'bytes'], ...rows];
+}
+
+/** Says that there is no other memory than the mempools'. */
+export const withoutMemory = 'There is no memory but the reserves: an element is there, or one waits for it.';
+
+/** A deadlock, where it was, and why nobody gets on. */
+export function formatDeadlock(stack: StackResult): string {
+  return `deadlock, ${stack.inFlight} in flight, reserve ${stack.reserve}: ${explainDeadlock(stack)}`;
+}
+
+/** The report for the terminal, behind its environment. */
+export function formatMempool(report: MempoolReport): string {
+  const { stacks, published } = report;
+  const explained = stacks.filter(({ deadlock }) => deadlock.length > 0).slice(0, 3);
   return [
-    'There is no memory but the reserves: an element is there, or one waits for it.',
+    withoutMemory,
     '',
-    ...alignTable([head, ...rows]),
+    ...alignTable(stackRows(report)),
     '',
-    ...explained.map(
-      (each) => `deadlock, ${each.inFlight} in flight, reserve ${each.reserve}: ${explainDeadlock(each)}`,
-    ),
+    ...explained.map(formatDeadlock),
     '',
-    ...alignTable([['held, nothing in flight', 'mempools', 'reserve', 'bytes'], ...held]),
+    ...alignTable(memoryRows(report)),
     `document 5: ${published.devices} devices, ${formatMemory(published.bytes)} with a reserve of 16`,
     '',
     `mempool: ${report.conclusion}`,

@@ -16,8 +16,9 @@ export function formatSize(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} B`;
 }
 
-/** '8.53 MiB', '147 KiB'. */
+/** '8.53 MiB', '147 KiB', '23.5 GiB'. */
 export function formatMemory(bytes: number): string {
+  if (bytes >= 2 ** 30) return `${formatNumber(bytes / 2 ** 30)} GiB`;
   return bytes < 2 ** 20 ? `${formatNumber(bytes / 1024)} KiB` : `${formatNumber(bytes / 2 ** 20)} MiB`;
 }
 

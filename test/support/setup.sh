@@ -15,6 +15,7 @@ want cryptsetup cryptsetup-bin
 want setpriv util-linux
 want keyctl keyutils
 want clang-format clang-format
+want chromium chromium
 [ -e /usr/include/isa-l.h ] || need="$need libisal-dev"
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"
 [ -z "$need" ] && exit 0

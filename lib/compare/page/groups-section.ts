@@ -1,0 +1,88 @@
+import type { Group, GroupResult, GroupsReport, PublishedFigure } from '../group.js';
+import { formatLeftOut, formatVerdict, groupRows } from '../group-table.js';
+import { formatNumber } from '../table.js';
+import { type Bar, barChart } from './bar-chart.js';
+import { type Markup, markup } from './markup.js';
+import { pageTable } from './page-table.js';
+import { questions } from './question.js';
+import type { Section } from './section.js';
+import { splitChart } from './split-chart.js';
+
+const mebibyte = 2 ** 20;
+const rateUnit = 'MiB/s';
+/** How figures are named that are microseconds. */
+const microseconds = / us$/;
+
+export function groupsSection(report: GroupsReport): Section {
+  const { groups, published } = report;
+  return {
+    conclusions: report.conclusions,
+    body: markup`<div class="charts">
+${groups.map((group) => [rateChart(report, group), timeChart(report, group)])}</div>
+${groups.map(
+  (group) => markup`${pageTable(group.name, groupRows(group))}<ul class="verdicts">${group.comparisons.map(
+    (verdict) => markup`<li>${formatVerdict(verdict)}</li>`,
+  )}</ul>
+`,
+)}${published.length > 0 ? pageTable('Published, and measured here', publishedRows(report)) : undefined}`,
+    leftOut: report.omitted.map(formatLeftOut),
+  };
+}
+
+function rateChart({ experiment, published }: GroupsReport, group: Group): Markup {
+  const bars = group.results.map(
+    (result): Bar => ({
+      name: result.arm,
+      ...rate(result),
+      published: published.find((each) => each.unit === rateUnit && isOf(each, group, result))?.value,
+    }),
+  );
+  return barChart({
+    title: group.name,
+    unit: rateUnit,
+    bars,
+    base: group.base,
+    source: questions[experiment].document,
+  });
+}
+
+function rate({ failed, throughput, throughputSpread, outputsOk }: GroupResult): Omit<Bar, 'name'> {
+  if (failed > 0) return { value: undefined, text: 'failed' };
+  return {
+    value: throughput / mebibyte,
+    spread: { low: throughputSpread.low / mebibyte, high: throughputSpread.high / mebibyte },
+    text: `${formatNumber(throughput / mebibyte)}${outputsOk ? '' : ', outputs WRONG'}`,
+    isWrong: !outputsOk,
+  };
+}
+
+/** Where a bio's time goes, in an experiment that splits it. */
+function timeChart({ experiment }: GroupsReport, { name, results }: Group): Markup | undefined {
+  const figures = Object.keys(results[0]?.figures ?? {});
+  if (experiment !== 'units' || figures.length === 0 || !figures.every((figure) => microseconds.test(figure)))
+    return undefined;
+  return splitChart({
+    title: `${name}: where the time goes`,
+    unit: 'microseconds of a bio',
+    parts: figures.map((figure) => figure.replace(microseconds, '')),
+    bars: results.map(({ arm, figures: of }) => ({ name: arm, values: figures.map((figure) => of[figure] ?? 0) })),
+  });
+}
+
+/** Whether the figure is of this arm here. */
+function isOf(figure: PublishedFigure, group: Group, result: GroupResult): boolean {
+  return figure.arm === result.arm && (figure.group ?? group.name) === group.name;
+}
+
+function publishedRows({ published, groups }: GroupsReport): string[][] {
+  const rows = published.map((figure) => {
+    const here = groups.flatMap((group) =>
+      group.results
+        .filter((result) => isOf(figure, group, result))
+        .map(({ throughput }) => `${formatNumber(throughput / mebibyte)} ${rateUnit}`),
+    );
+    const like = [figure.arm, figure.group].filter((each) => each !== undefined).join(' of ');
+    return [figure.what, `${figure.value} ${figure.unit}`, like, here.join(', '), figure.source];
+  });
+  return [['', 'published', 'its like here', 'measured here', 'source'], ...rows];
+}
