@@ -1,4 +1,4 @@
-import type { PublishedFigure } from './group.js';
+import type { LeftOut, PublishedFigure } from './group.js';
 import { Chain, Directly, PerUnit, WholeBio } from './units-carriers.js';
 import type { Pairs } from './verdict.js';
 
@@ -49,11 +49,16 @@ export const unitsPairs: Pairs = [
 ];
 
 /** Arms that there are not, anywhere. */
-export const unitsLeftOut = [
+export const unitsLeftOut: readonly LeftOut[] = [
   {
     arm: 'library directly, one lane',
     reason:
       "node:crypto runs ciphers and hashes in the caller's thread; WebCrypto, which has threads, has no XTS and takes no message in parts",
+  },
+  {
+    arm: 'AIO as the queue',
+    reason:
+      'the kernel does not tell when the crypto of an IOCB began and ended, so the parts of its time are not known',
   },
 ];
 

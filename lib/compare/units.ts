@@ -20,7 +20,7 @@ import type { Watch } from './watch.js';
 /** Bios of a repetition, repetitions, and the seconds that a group may take; see Plan. */
 const sizes = {
   quick: { bios: 8, repetitions: 16, seconds: 6 },
-  full: { bios: 16, repetitions: 60, seconds: 26 },
+  full: { bios: 16, repetitions: 60, seconds: 24 },
 };
 const warmUps = 3;
 
