@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { renderPage } from '../compare/page.js';
+import { renderPage } from '../compare/page/page.js';
 import type { AllReport, Report } from '../compare/report.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';

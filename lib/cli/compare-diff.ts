@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { diffReports } from '../compare/diff.js';
-import { formatDiff } from '../compare/diff-table.js';
+import { diffReports } from '../compare/diff/diff.js';
+import { formatDiff } from '../compare/diff/table.js';
 import type { AllReport, Report } from '../compare/report.js';
 import { CliError, commonOptions, Exit, type Invocation } from './command.js';
 import { destinationOf, tablesOf } from './compare-destination.js';

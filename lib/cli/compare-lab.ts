@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { describeHost, hostVariable } from '../compare/environment.js';
+import { describeHost, hostVariable } from '../compare/measure/environment.js';
 import type { AllReport, Report } from '../compare/report.js';
 import { LabError } from '../lab/error.js';
 import { guestEnvironment } from '../lab/guest-script.js';

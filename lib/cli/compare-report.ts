@@ -1,5 +1,5 @@
-import { formatEnvironment } from '../compare/environment-table.js';
 import { type AllReport, type Report, reportsOf, wrongOutputs } from '../compare/report.js';
+import { formatEnvironment } from '../compare/text/environment-table.js';
 import type { Watch } from '../compare/watch.js';
 import { CliError, Exit } from './command.js';
 import { type Destination, tablesOf, writeReport } from './compare-destination.js';

@@ -1,8 +1,8 @@
 import { binding } from '../binding.js';
 import { compareAll, experiments } from '../compare/all.js';
-import { library } from '../compare/drivers.js';
-import { compareIv, ivDrivers, ivPresets } from '../compare/iv.js';
-import { baseArm, ivArms } from '../compare/iv-arms.js';
+import { baseArm, ivArms } from '../compare/iv/arms.js';
+import { compareIv, ivDrivers, ivPresets } from '../compare/iv/iv.js';
+import { library } from '../compare/measure/drivers.js';
 import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
 import { destinationOf } from './compare-destination.js';

@@ -1,12 +1,12 @@
-import { describeEnvironment } from './environment.js';
-import { compareIv, ivDrivers, ivPresets } from './iv.js';
-import { ivArms } from './iv-arms.js';
-import { compareMempool } from './mempool.js';
+import { ivArms } from './iv/arms.js';
+import { compareIv, ivDrivers, ivPresets } from './iv/iv.js';
+import { describeEnvironment } from './measure/environment.js';
+import { compareMempool } from './mempool/mempool.js';
 import type { AllReport, Report } from './report.js';
-import { compareUnits } from './units.js';
-import { compareVerity } from './verity.js';
+import { compareUnits } from './units/units.js';
+import { compareVerity } from './verity/verity.js';
 import type { Watch } from './watch.js';
-import { compareWorkqueue } from './workqueue.js';
+import { compareWorkqueue } from './workqueue/workqueue.js';
 
 type Run = (options: { quick: boolean }, watch: Watch) => Promise<Report>;
 

@@ -1,8 +1,8 @@
-import type { Environment } from './environment.js';
-import type { GroupsReport } from './group.js';
-import { hazardArm } from './iv-arms.js';
-import type { IvReport } from './iv-report.js';
-import type { MempoolReport } from './mempool.js';
+import { hazardArm } from './iv/arms.js';
+import type { IvReport } from './iv/report.js';
+import type { Environment } from './measure/environment.js';
+import type { GroupsReport } from './measure/group.js';
+import type { MempoolReport } from './mempool/mempool.js';
 
 /** What an experiment has measured. report.schema.json says the same for other programs. */
 export type Report = IvReport | GroupsReport | MempoolReport;

@@ -1,4 +1,4 @@
-import type { Environment } from './environment.js';
+import type { Environment } from './measure/environment.js';
 
 /** Whoever runs an experiment: hears how far it is, and may stop it. */
 export interface Watch {

@@ -9,9 +9,9 @@ import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, wri
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { describeHost } from '../../lib/compare/environment.js';
-import { median } from '../../lib/compare/statistics.js';
-import { alignTable } from '../../lib/compare/table.js';
+import { describeHost } from '../../lib/compare/measure/environment.js';
+import { median } from '../../lib/compare/measure/statistics.js';
+import { alignTable } from '../../lib/compare/text/table.js';
 
 const program = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const [mebibytes = 1024, rounds = 5] = process.argv.slice(2).map(Number);

@@ -1,4 +1,4 @@
-import { median } from '../../lib/compare/statistics.js';
+import { median } from '../../lib/compare/measure/statistics.js';
 
 /**
  * Runs both in turn, after one run each to warm up. Prints microseconds of each, and how many times the peer's rate ours is: the median of

@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { median } from '../../lib/compare/statistics.js';
+import { median } from '../../lib/compare/measure/statistics.js';
 
 const program = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const dmalg = [process.execPath, program, 'verity'];

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { renderPage } from '../../lib/compare/page.js';
+import { renderPage } from '../../lib/compare/page/page.js';
 import { allReport, ivReport } from '../support/reports.js';
 import { dmalg, inFolder } from './run.js';
 

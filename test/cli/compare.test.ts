@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { binding } from '../../lib/binding.js';
-import type { IvReport } from '../../lib/compare/iv-report.js';
+import type { IvReport } from '../../lib/compare/iv/report.js';
 import { dmalg, inFolder, startDmalg } from './run.js';
 
 const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.schema.json', import.meta.url), 'utf8'));

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { GroupsReport } from '../../lib/compare/group.js';
+import type { GroupsReport } from '../../lib/compare/measure/group.js';
 import { wrongOutputs } from '../../lib/compare/report.js';
-import { compareUnits } from '../../lib/compare/units.js';
+import { compareUnits } from '../../lib/compare/units/units.js';
 
 describe('compare units on the kernel', function () {
   this.timeout(600_000);

@@ -1,13 +1,13 @@
-import { armResult, percentOf } from '../../lib/compare/arm-result.js';
-import type { Environment } from '../../lib/compare/environment.js';
-import type { Measurement } from '../../lib/compare/experiment.js';
-import type { Group, GroupsReport } from '../../lib/compare/group.js';
-import { ivArms, ivPairs, ivPublished } from '../../lib/compare/iv-arms.js';
-import { type CellHead, type IvReport, makeCell } from '../../lib/compare/iv-report.js';
-import { type MempoolReport, stackCases } from '../../lib/compare/mempool.js';
-import { concludeMempool } from '../../lib/compare/mempool-conclusion.js';
+import { ivArms, ivPairs, ivPublished } from '../../lib/compare/iv/arms.js';
+import { type CellHead, type IvReport, makeCell } from '../../lib/compare/iv/report.js';
+import { armResult, percentOf } from '../../lib/compare/measure/arm-result.js';
+import type { Environment } from '../../lib/compare/measure/environment.js';
+import type { Measurement } from '../../lib/compare/measure/experiment.js';
+import type { Group, GroupsReport } from '../../lib/compare/measure/group.js';
+import { judge, method } from '../../lib/compare/measure/verdict.js';
+import { concludeMempool } from '../../lib/compare/mempool/conclusion.js';
+import { type MempoolReport, stackCases } from '../../lib/compare/mempool/mempool.js';
 import type { AllReport } from '../../lib/compare/report.js';
-import { judge, method } from '../../lib/compare/verdict.js';
 
 /** Of each arm in the reports below. */
 export const rounds = 12;

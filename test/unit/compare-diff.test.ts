@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { diffReports } from '../../lib/compare/diff.js';
-import { formatDiff } from '../../lib/compare/diff-table.js';
-import type { GroupsReport } from '../../lib/compare/group.js';
+import { diffReports } from '../../lib/compare/diff/diff.js';
+import { formatDiff } from '../../lib/compare/diff/table.js';
+import type { GroupsReport } from '../../lib/compare/measure/group.js';
 import { allReport, group, ivReport, measurement, mempoolReport, workqueueReport } from '../support/reports.js';
 
 /** One group with these arms; all of them so many times as fast as written. */

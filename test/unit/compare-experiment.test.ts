@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { measure, type Outcome, type Trial } from '../../lib/compare/experiment.js';
-import { compareIv } from '../../lib/compare/iv.js';
+import { compareIv } from '../../lib/compare/iv/iv.js';
+import { measure, type Outcome, type Trial } from '../../lib/compare/measure/experiment.js';
 
 /** A trial that notes what is done with it. */
 function trial(arm: string, log: string[], outcome: Partial<Outcome> = {}): Trial {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { markup } from '../../lib/compare/page/markup.js';
+import { renderPage } from '../../lib/compare/page/page.js';
 import { repeatCommand } from '../../lib/compare/page/repeat.js';
-import { renderPage } from '../../lib/compare/page.js';
 import { type AllReport, type Report, reportsOf } from '../../lib/compare/report.js';
 import { allReport, environment, ivReport, mempoolReport, unitsReport, workqueueReport } from '../support/reports.js';
 

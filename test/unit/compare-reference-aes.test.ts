@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto';
 import { expect } from 'chai';
-import { ReferenceCbc } from '../../lib/compare/reference-aes.js';
+import { ReferenceCbc } from '../../lib/compare/material/reference-aes.js';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { referenceSha256 } from '../../lib/compare/reference-sha256.js';
+import { referenceSha256 } from '../../lib/compare/material/reference-sha256.js';
 
 const digest = (message: Uint8Array) => Buffer.from(referenceSha256(message)).toString('hex');
 

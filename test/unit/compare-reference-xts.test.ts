@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto';
 import { expect } from 'chai';
-import { ReferenceXts } from '../../lib/compare/reference-xts.js';
+import { ReferenceXts } from '../../lib/compare/material/reference-xts.js';
 
 describe('ReferenceXts', () => {
   it('IEEE 1619, vectors 1 and 2', () => {

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { splitList } from '../../lib/cli/compare.js';
 import { conclude } from '../../lib/cli/compare-report.js';
-import { forbiddenWrapper } from '../../lib/compare/drivers.js';
-import type { Measurement } from '../../lib/compare/experiment.js';
-import { concludeIv } from '../../lib/compare/iv-conclusion.js';
-import { type Cell, type CellHead, makeCell } from '../../lib/compare/iv-report.js';
-import { formatDriver } from '../../lib/compare/iv-table.js';
+import { concludeIv } from '../../lib/compare/iv/conclusion.js';
+import { type Cell, type CellHead, makeCell } from '../../lib/compare/iv/report.js';
+import { formatDriver } from '../../lib/compare/iv/table.js';
+import { forbiddenWrapper } from '../../lib/compare/measure/drivers.js';
+import type { Measurement } from '../../lib/compare/measure/experiment.js';
+import { judge } from '../../lib/compare/measure/verdict.js';
 import type { Report } from '../../lib/compare/report.js';
-import { judge } from '../../lib/compare/verdict.js';
 
 const rounds = 10;
 const head: CellHead = { driver: 'virtio_crypto_aes_cbc', bytes: 8192, engine: 'aio', serialised: false };

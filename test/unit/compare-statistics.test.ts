@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { compareSamples, holm, median, quantile, rankSum, spread } from '../../lib/compare/statistics.js';
+import { compareSamples, holm, median, quantile, rankSum, spread } from '../../lib/compare/measure/statistics.js';
 
 describe('statistics', () => {
   it('quantiles lie between values in proportion', () => {

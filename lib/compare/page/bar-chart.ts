@@ -1,4 +1,4 @@
-import type { Spread } from '../statistics.js';
+import type { Spread } from '../measure/statistics.js';
 import { Axis, axisHeight, figure, shorten } from './axis.js';
 import { type Markup, markup } from './markup.js';
 

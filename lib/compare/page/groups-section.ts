@@ -1,6 +1,6 @@
-import type { Group, GroupResult, GroupsReport, PublishedFigure } from '../group.js';
-import { formatLeftOut, formatVerdict, groupRows } from '../group-table.js';
-import { formatNumber } from '../table.js';
+import type { Group, GroupResult, GroupsReport, PublishedFigure } from '../measure/group.js';
+import { formatLeftOut, formatVerdict, groupRows } from '../text/group-table.js';
+import { formatNumber } from '../text/table.js';
 import { type Bar, barChart } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
 import { pageTable } from './page-table.js';

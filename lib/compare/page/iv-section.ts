@@ -1,8 +1,8 @@
-import type { Omission } from '../drivers.js';
-import { baseArm, hazardArm } from '../iv-arms.js';
-import type { Cell, IvReport } from '../iv-report.js';
-import { detailRows, percent, percentRows, verdictRows } from '../iv-table.js';
-import { formatSize } from '../table.js';
+import { baseArm, hazardArm } from '../iv/arms.js';
+import type { Cell, IvReport } from '../iv/report.js';
+import { detailRows, percent, percentRows, verdictRows } from '../iv/table.js';
+import type { Omission } from '../measure/drivers.js';
+import { formatSize } from '../text/table.js';
 import { barChart } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
 import { pageTable } from './page-table.js';

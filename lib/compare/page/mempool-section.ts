@@ -1,6 +1,6 @@
-import type { MempoolReport } from '../mempool.js';
-import { formatDeadlock, memoryRows, stackRows, withoutMemory } from '../mempool-table.js';
-import { formatMemory, formatNumber } from '../table.js';
+import type { MempoolReport } from '../mempool/mempool.js';
+import { formatDeadlock, memoryRows, stackRows, withoutMemory } from '../mempool/table.js';
+import { formatMemory, formatNumber } from '../text/table.js';
 import { barChart } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
 import { pageTable } from './page-table.js';

@@ -1,6 +1,6 @@
-import { requestsFor } from '../iv.js';
-import { baseArm } from '../iv-arms.js';
-import type { IvReport } from '../iv-report.js';
+import { baseArm } from '../iv/arms.js';
+import { requestsFor } from '../iv/iv.js';
+import type { IvReport } from '../iv/report.js';
 import { type AllReport, type Report, reportsOf } from '../report.js';
 
 const unique = <T>(values: T[]) => [...new Set(values)];

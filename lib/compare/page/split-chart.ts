@@ -1,4 +1,4 @@
-import { formatNumber } from '../table.js';
+import { formatNumber } from '../text/table.js';
 import { Axis, axisHeight, figure, shorten } from './axis.js';
 import { type Markup, markup } from './markup.js';
 

@@ -1,4 +1,4 @@
-import type { Pools, StackResult } from '../mempool.js';
+import type { Pools, StackResult } from '../mempool/mempool.js';
 import { chartWidth, figure } from './axis.js';
 import { type Markup, markup } from './markup.js';
 

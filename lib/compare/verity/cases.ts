@@ -1,0 +1,54 @@
+import type { ProviderName } from '../../alg/provider.js';
+import { formatSize } from '../text/table.js';
+
+/** Work that all arms do in turn. */
+export interface VerityCase {
+  provider: ProviderName;
+  /** lanes: asynchronous. sync: a driver that completes in the caller's thread. */
+  engine: 'lanes' | 'sync';
+  /** Bytes. */
+  bioSize: number;
+  /** Bios in flight at once. */
+  depth: number;
+  /** Not for its rate: with an option of the table line, or for how many requests there is memory beyond a reserve of 1. */
+  special?: { option: VerityOption } | { elements: number };
+}
+
+export const verityOptions = ['fec', 'ignore_zero_blocks', 'check_at_most_once'] as const;
+export type VerityOption = (typeof verityOptions)[number];
+
+const shortBio = 65536;
+const longBio = 262144;
+
+/** The cases on a provider whose rates are measured. */
+function rateCases(provider: ProviderName, quick: boolean): VerityCase[] {
+  const engines = ['lanes', 'sync'] as const;
+  return engines.flatMap((engine) => [
+    { provider, engine, bioSize: shortBio, depth: 1 },
+    ...(engine === 'lanes' ? [{ provider, engine, bioSize: shortBio, depth: 8 }] : []),
+    ...(quick ? [] : [{ provider, engine, bioSize: longBio, depth: 1 }]),
+  ]);
+}
+
+/** Every case: the options, and the want of memory, on the first of the providers. */
+export function verityCases(providers: readonly ProviderName[], quick: boolean): VerityCase[] {
+  const common = { provider: providers[0]!, engine: 'lanes', bioSize: shortBio, depth: 8 } as const;
+  return [
+    ...providers.flatMap((provider) => rateCases(provider, quick)),
+    ...verityOptions.map((option): VerityCase => ({ ...common, special: { option } })),
+    ...[0, 2].map((elements): VerityCase => ({ ...common, special: { elements } })),
+  ];
+}
+
+const optionNames: Record<VerityOption, string> = {
+  fec: 'FEC of corrupted blocks',
+  ignore_zero_blocks: 'ignore_zero_blocks',
+  check_at_most_once: 'check_at_most_once, read twice',
+};
+
+export function caseName({ provider, engine, bioSize, depth, special }: VerityCase): string {
+  const where = `${provider}, ${engine}, ${formatSize(bioSize)}, depth ${depth}`;
+  if (!special) return where;
+  if ('option' in special) return `${where}, ${optionNames[special.option]}`;
+  return `${where}, reserve 1, ${special.elements === 0 ? 'no memory' : `memory for ${special.elements} requests`}`;
+}

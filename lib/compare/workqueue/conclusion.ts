@@ -1,0 +1,37 @@
+import type { Group } from '../measure/group.js';
+import { formatNumber } from '../text/table.js';
+import { loadName, nullCipher, type WorkqueueLoad, workqueuePublished } from './arms.js';
+import { fioSuffix } from './kernel.js';
+
+/** What the measurement says about document 2's claim: a sentence for our target, and one for the kernel's. */
+export function concludeWorkqueue(groups: readonly Group[]): string[] {
+  const theirs = groups.filter(({ name }) => name.endsWith(fioSuffix));
+  const ours = groups.filter((group) => !theirs.includes(group));
+  const said = [concludeSide('here, in user space,', ours), concludeSide("the kernel's dm-crypt beside it", theirs)];
+  const found = said.filter((text) => text !== undefined);
+  return found.length > 0 ? found : ['too little was run to say anything about document 2.'];
+}
+
+function concludeSide(who: string, groups: readonly Group[]): string | undefined {
+  const parts = (['read', 'write'] as const).flatMap((op) => {
+    const load: WorkqueueLoad = { op, order: 'sequential', depth: 1, cipher: nullCipher };
+    const group = groups.find(({ name }) => name.startsWith(loadName(load)));
+    const verdict = group?.comparisons.find(({ arm }) => arm === `no_${op}_workqueue`);
+    return group && verdict ? [{ op, group, verdict }] : [];
+  });
+  if (parts.length === 0) return undefined;
+  const figures = parts.map(({ op, group, verdict }) => {
+    const rate = (arm: string) => formatNumber(group.results.find((each) => each.arm === arm)!.throughput / 2 ** 20);
+    const difference = verdict.verdict === 'differs' ? '' : ', no difference shown';
+    return `${op}s ${rate('default')} MiB/s through the queue and ${rate(verdict.arm)} past it (x ${verdict.ratio.toFixed(2)}${difference}; document 2: x ${published(op).toFixed(1)})`;
+  });
+  const faster = parts.filter(({ verdict }) => verdict.verdict === 'differs' && verdict.ratio > 1).length;
+  const outcome = ['is not borne out', 'holds in part', 'holds'][faster === parts.length ? 2 : faster > 0 ? 1 : 0]!;
+  return `${who} with the null cipher and one request of 4 KiB at a time: ${figures.join('; ')}: that the queues cost more than they give ${outcome}.`;
+}
+
+/** How many times as fast it is past the queue. */
+function published(op: 'read' | 'write'): number {
+  const value = (arm: string) => workqueuePublished.find(({ what }) => what === `${op}, ${arm}`)!.value;
+  return value(`no_${op}_workqueue`) / value('default');
+}

@@ -1,0 +1,112 @@
+import { spawnSync } from 'node:child_process';
+import type { Measurement } from '../measure/experiment.js';
+import { addUsage, noUsage } from '../measure/usage.js';
+
+/** Something that fio is to do for a while, again and again. */
+export interface FioArm {
+  name: string;
+  /** The block device. */
+  path: string;
+}
+
+export interface FioPlan {
+  op: 'read' | 'write';
+  order: 'sequential' | 'random';
+  depth: number;
+  /** Bytes of a request. */
+  bytes: number;
+  /** What is written, in hex, again and again. */
+  pattern: string;
+  warmUps: number;
+  rounds: number;
+  /** Of each run. */
+  milliseconds: number;
+}
+
+/** What is read of fio's JSON: HOWTO.rst, "JSON output" and "JSON+ output". */
+interface FioJob {
+  error: number;
+  usr_cpu: number;
+  sys_cpu: number;
+  ctx: number;
+  read: FioDirection;
+  write: FioDirection;
+}
+interface FioDirection {
+  total_ios: number;
+  /** Milliseconds. */
+  runtime: number;
+  clat_ns: { bins?: Record<string, number> };
+}
+
+/**
+ * Runs the arms in rounds, forwards and backwards in turn, as measure() does, in one process of fio's: to start it for each run would take longer than the
+ * run. fio runs for a time and not for a number of requests: `seconds` is the time that the median number of requests takes at the run's rate. Outputs are
+ * not looked at. @throws Error with what fio had to say
+ */
+export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measurement[] {
+  const order = Array.from({ length: plan.warmUps + plan.rounds }, (_, round) =>
+    round % 2 === 0 ? [...arms.keys()] : [...arms.keys()].reverse(),
+  ).flat();
+  const { status, stdout, stderr, error } = spawnSync('fio', ['--output-format=json+', '-'], {
+    input: jobFile(arms, order, plan),
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  if (error || status !== 0) throw new Error(`fio: ${error?.message ?? `${stderr}${stdout}`.trim().split('\n')[0]}`);
+  // Warnings may stand in front of it.
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] };
+  const failed = jobs.find((job) => job.error !== 0);
+  if (failed || jobs.length !== order.length) throw new Error(`fio: error ${failed?.error ?? 'unknown'}`);
+  const counted = arms.length * plan.warmUps;
+  return arms.map(({ name }, index) =>
+    summary(
+      name,
+      jobs.filter((_, at) => at >= counted && order[at] === index),
+      plan,
+    ),
+  );
+}
+
+function jobFile(arms: readonly FioArm[], order: readonly number[], plan: FioPlan): string {
+  const { op, depth, bytes, milliseconds, pattern } = plan;
+  return [
+    '[global]',
+    `rw=${plan.order === 'random' ? 'rand' : ''}${op}`,
+    `bs=${bytes}`,
+    'direct=1',
+    'ioengine=libaio',
+    `iodepth=${depth}`,
+    'thread',
+    'time_based',
+    `runtime=${milliseconds}ms`,
+    'norandommap',
+    ...(op === 'write' ? [`buffer_pattern=0x${pattern}`] : []),
+    ...order.flatMap((index, at) => [`[run${at}]`, 'stonewall', `filename=${arms[index]!.path}`]),
+    '',
+  ].join('\n');
+}
+
+function summary(arm: string, jobs: FioJob[], { op }: FioPlan): Measurement {
+  const counts = jobs.map((job) => job[op].total_ios);
+  const requests = [...counts].sort((a, b) => a - b)[counts.length >> 1]!;
+  const latencies: number[] = [];
+  for (const job of jobs)
+    for (const [nanoseconds, count] of Object.entries(job[op].clat_ns.bins ?? {}))
+      for (let i = 0; i < count; i++) latencies.push(Number(nanoseconds) / 1e6);
+  return {
+    arm,
+    requests: requests * jobs.length,
+    seconds: jobs.map((job, index) => ((job[op].runtime / 1000) * requests) / counts[index]!),
+    latencies: Float64Array.from(latencies).sort(),
+    usage: jobs.reduce((sum, job) => addUsage(sum, usageOf(job, op)), noUsage),
+    outcome: { wrong: 0, failed: 0, asynchronous: requests * jobs.length, error: undefined },
+    figures: {},
+  };
+}
+
+/** fio does not say who gave the processor up. */
+function usageOf({ usr_cpu, sys_cpu, ctx, ...job }: FioJob, op: 'read' | 'write') {
+  const cpuSeconds = ((usr_cpu + sys_cpu) / 100) * (job[op].runtime / 1000);
+  return { cpuSeconds, voluntarySwitches: ctx, involuntarySwitches: 0 };
+}
