@@ -36,6 +36,9 @@ function innerArguments(invocation: Invocation, experiment: string, json: string
   return [main, 'compare', experiment, ...options, `--json=${json}`];
 }
 
+/** An emulated kernel on a busy host takes long; SIGINT ends it sooner. */
+const mostSeconds = 2 * 3600;
+
 /** Runs the command in the lab. The report comes back through a folder, and is written here, as JSON and as a page. @throws CliError */
 export async function compareInLab(invocation: Invocation, experiment: string, to: Destination): Promise<number> {
   const profile = profileOption(invocation);
@@ -60,6 +63,7 @@ export async function compareInLab(invocation: Invocation, experiment: string, t
       stdin,
       stdout: tablesOf(to),
       signal: kill.signal,
+      timeout: mostSeconds,
       ...(!invocation.values.quiet && { progress: (line: string) => void process.stderr.write(`dmalg: ${line}\n`) }),
     });
     const [fault] = result.kernelLogHits;
