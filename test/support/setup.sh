@@ -11,6 +11,7 @@ want qemu-system-x86_64 qemu-system-x86
 want depmod kmod
 want xz xz-utils
 want dmsetup dmsetup
+want fio fio
 want cryptsetup cryptsetup-bin
 want setpriv util-linux
 want keyctl keyutils
