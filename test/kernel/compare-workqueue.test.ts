@@ -10,11 +10,11 @@ describe("compare workqueue on the kernel's dm-crypt", function () {
     if (!process.env['DMALG_LAB']) this.skip();
     expect(whyNoKernelCrypt()).to.equal(undefined);
     const load = { op: 'write', order: 'random', depth: 32, cipher: nullCipher } as const;
-    const { name, base, results } = await measureKernelCrypt(load, diskImage(nullCipher, 2));
+    const { name, base, results } = await measureKernelCrypt(load, diskImage(nullCipher, 2), 0);
     expect({ name, base }).to.deep.equal({ name: `${loadName(load)}, ${fioSuffix}`, base: 'default' });
     expect(results.map(({ arm }) => arm)).to.deep.equal(workqueueArms.map(({ name }) => name));
     for (const each of results) {
-      expect(each, each.arm).to.include({ wrongOutputs: 0, failed: 0, outputsChecked: 1024, repetitions: 6 });
+      expect(each, each.arm).to.include({ wrongOutputs: 0, failed: 0, outputsChecked: 1024, repetitions: 1 });
       expect(each.throughput, each.arm).to.be.above(0);
     }
   });

@@ -119,8 +119,8 @@ describe('measureByFio', function () {
     depth: 4,
     bytes: 4096,
     pattern: 'abcd',
-    warmUps: 1,
     rounds: 3,
+    seconds: 3600,
     milliseconds: 50,
   };
 

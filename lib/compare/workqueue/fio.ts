@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
 import type { Measurement } from '../measure/experiment.js';
 import { addUsage, noUsage } from '../measure/usage.js';
 
@@ -17,8 +18,9 @@ export interface FioPlan {
   bytes: number;
   /** What is written, in hex, again and again. */
   pattern: string;
-  warmUps: number;
   rounds: number;
+  /** No further round begins after so long. */
+  seconds: number;
   /** Of each run. */
   milliseconds: number;
 }
@@ -40,14 +42,27 @@ interface FioDirection {
 }
 
 /**
- * Runs the arms in rounds, forwards and backwards in turn, as measure() does, in one process of fio's: to start it for each run would take longer than the
- * run. fio runs for a time and not for a number of requests: `seconds` is the time that the median number of requests takes at the run's rate. Outputs are
- * not looked at. @throws Error with what fio had to say
+ * Runs the arms in rounds, forwards and backwards in turn, as measure() does, a round in one process of fio's. Blocks. fio runs for a time and not for a number
+ * of requests: `seconds` is the time that the median number of requests takes at the run's rate. Outputs are not looked at. @throws Error with what fio
+ * had to say
  */
 export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measurement[] {
-  const order = Array.from({ length: plan.warmUps + plan.rounds }, (_, round) =>
-    round % 2 === 0 ? [...arms.keys()] : [...arms.keys()].reverse(),
-  ).flat();
+  const rounds: FioJob[][] = [];
+  const start = performance.now();
+  const isLate = () => rounds.length > 0 && performance.now() - start > plan.seconds * 1000;
+  while (rounds.length < plan.rounds && !isLate()) rounds.push(runRound(arms, rounds.length, plan));
+  return arms.map(({ name }, index) =>
+    summary(
+      name,
+      rounds.map((jobs) => jobs[index]!),
+      plan,
+    ),
+  );
+}
+
+/** Returns what came of each arm, in the arms' order. */
+function runRound(arms: readonly FioArm[], round: number, plan: FioPlan): FioJob[] {
+  const order = round % 2 === 0 ? [...arms.keys()] : [...arms.keys()].reverse();
   const { status, stdout, stderr, error } = spawnSync('fio', ['--output-format=json+', '-'], {
     input: jobFile(arms, order, plan),
     encoding: 'utf8',
@@ -58,14 +73,7 @@ export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measuremen
   const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] };
   const failed = jobs.find((job) => job.error !== 0);
   if (failed || jobs.length !== order.length) throw new Error(`fio: error ${failed?.error ?? 'unknown'}`);
-  const counted = arms.length * plan.warmUps;
-  return arms.map(({ name }, index) =>
-    summary(
-      name,
-      jobs.filter((_, at) => at >= counted && order[at] === index),
-      plan,
-    ),
-  );
+  return arms.map((_, index) => jobs[order.indexOf(index)]!);
 }
 
 function jobFile(arms: readonly FioArm[], order: readonly number[], plan: FioPlan): string {

@@ -40,8 +40,12 @@ export function whyNoKernelCrypt(): string | undefined {
   return existsSync(below) && existsSync(alone) ? undefined : `there is no ${below}`;
 }
 
-/** The kernel's dm-crypt on a RAM disk, with the same lines as ours, driven by fio. @throws Error */
-export async function measureKernelCrypt(load: WorkqueueLoad, { plain, below: enciphered }: DiskImage): Promise<Group> {
+/** The kernel's dm-crypt on a RAM disk, with the same lines as ours, driven by fio, in rounds of which none begins after so many seconds. @throws Error */
+export async function measureKernelCrypt(
+  load: WorkqueueLoad,
+  { plain, below: enciphered }: DiskImage,
+  seconds: number,
+): Promise<Group> {
   for (const path of [below, alone]) await writeDisk(path, enciphered);
   const made: string[] = [];
   try {
@@ -50,8 +54,7 @@ export async function measureKernelCrypt(load: WorkqueueLoad, { plain, below: en
       made.push(deviceOf(arm.name));
     }
     dmsetup('mknodes');
-    // To begin a run takes fio about a second, whatever the run takes.
-    const plan = { ...load, bytes: requestBytes, pattern, warmUps: 0, rounds: leastRounds, milliseconds: 60 };
+    const plan = { ...load, bytes: requestBytes, pattern, rounds: leastRounds, seconds, milliseconds: 60 };
     const measurements = measureByFio(fioArms, plan);
     for (const each of measurements) await check(each, load, { plain, below: enciphered });
     return groupOf(`${loadName(load)}, ${fioSuffix}`, measurements, requestBytes, workqueuePairs);
