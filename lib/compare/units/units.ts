@@ -19,8 +19,8 @@ import { openWork, type UnitsWork, unitsPerBio, unitsWorks } from './work.js';
 
 /** Bios of a repetition, repetitions, and the seconds that a group may take; see Plan. */
 const sizes = {
-  quick: { bios: 8, repetitions: 16, seconds: 6 },
-  full: { bios: 16, repetitions: 60, seconds: 24 },
+  quick: { bios: 4, repetitions: 80, seconds: 6 },
+  full: { bios: 8, repetitions: 300, seconds: 24 },
 };
 const warmUps = 3;
 
@@ -53,16 +53,16 @@ export async function compareUnits({ quick }: { quick: boolean }, watch: Watch =
   try {
     const environment = await describeEnvironment(driversOf(openings));
     watch.described?.(environment);
-    const arms = unitsArms.filter(({ queue }) => queues.has(queue)).length;
-    watch.planned?.(openings.length * arms * (repetitions + warmUps));
+    watch.planned?.(openings.length);
     const materials = new Map(unitsWorks.map((work) => [work, new UnitsMaterial(work, bios)]));
     for (const opening of openings) {
       const { name, work } = opening;
-      const ran: Plan['ran'] = ({ arm }) => watch.ran?.(1, `${name}, ${arm}`);
+      const ran: Plan['ran'] = ({ arm }) => watch.ran?.(0, `${name}, ${arm}`);
       const trials = makeTrials(opening, materials.get(work)!);
       const plan = { repetitions, seconds, warmUps, signal: watch.signal, ran };
       const group = await measureGroup(name, trials, unitsPairs, plan);
       if (!group) break;
+      watch.ran?.(1, name);
       groups.push(group);
       watch.print?.(formatGroup(group));
     }
