@@ -13,10 +13,10 @@ import { median } from '../../lib/compare/measure/statistics.js';
 const program = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const dmalg = [process.execPath, program, 'verity'];
 const peer = ['veritysetup'];
-const rounds = 15;
+const rounds = 25;
 const fecRounds = 5;
-const smallMebibytes = 64;
 const mebibytes = Number(process.argv[2] ?? 1024);
+const smallMebibytes = mebibytes / 4;
 const sparseBytes = 16 * 2 ** 30;
 
 interface Cost {
