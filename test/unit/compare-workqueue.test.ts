@@ -134,6 +134,8 @@ describe('measureByFio', function () {
       for (const { seconds, requests, latencies } of measurements) {
         expect(seconds).to.have.length(3);
         expect(Math.min(...seconds)).to.be.above(0);
+        // Of all arms the same number, so that their seconds can be held against each other.
+        expect(requests).to.equal(measurements[0]!.requests);
         expect(requests % 3).to.equal(0);
         expect(latencies.length).to.be.above(0);
         expect(latencies[0]).to.be.above(0);

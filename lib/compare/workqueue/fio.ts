@@ -43,7 +43,7 @@ interface FioDirection {
 
 /**
  * Runs the arms in rounds, forwards and backwards in turn, as measure() does, a round in one process of fio's. Blocks. fio runs for a time and not for a number
- * of requests: `seconds` is the time that the median number of requests takes at the run's rate. Outputs are not looked at. @throws Error with what fio
+ * of requests: `seconds` is the time that as many requests take at the run's rate as the first arm did at least, so that arms can be held against each other. Outputs are not looked at. @throws Error with what fio
  * had to say
  */
 export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measurement[] {
@@ -51,13 +51,11 @@ export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measuremen
   const start = performance.now();
   const isLate = () => rounds.length > 0 && performance.now() - start > plan.seconds * 1000;
   while (rounds.length < plan.rounds && !isLate()) rounds.push(runRound(arms, rounds.length, plan));
-  return arms.map(({ name }, index) =>
-    summary(
-      name,
-      rounds.map((jobs) => jobs[index]!),
-      plan,
-    ),
-  );
+  const requests = Math.max(1, Math.min(...rounds.map(([first]) => first![plan.op].total_ios)));
+  return arms.map(({ name }, index) => {
+    const jobs = rounds.map((round) => round[index]!);
+    return summary(name, jobs, requests, plan);
+  });
 }
 
 /** Returns what came of each arm, in the arms' order. */
@@ -95,9 +93,7 @@ function jobFile(arms: readonly FioArm[], order: readonly number[], plan: FioPla
   ].join('\n');
 }
 
-function summary(arm: string, jobs: FioJob[], { op }: FioPlan): Measurement {
-  const counts = jobs.map((job) => job[op].total_ios);
-  const requests = [...counts].sort((a, b) => a - b)[counts.length >> 1]!;
+function summary(arm: string, jobs: FioJob[], requests: number, { op }: FioPlan): Measurement {
   const latencies: number[] = [];
   for (const job of jobs)
     for (const [nanoseconds, count] of Object.entries(job[op].clat_ns.bins ?? {}))
@@ -105,7 +101,7 @@ function summary(arm: string, jobs: FioJob[], { op }: FioPlan): Measurement {
   return {
     arm,
     requests: requests * jobs.length,
-    seconds: jobs.map((job, index) => ((job[op].runtime / 1000) * requests) / counts[index]!),
+    seconds: jobs.map((job) => ((job[op].runtime / 1000) * requests) / Math.max(1, job[op].total_ios)),
     latencies: Float64Array.from(latencies).sort(),
     usage: jobs.reduce((sum, job) => addUsage(sum, usageOf(job, op)), noUsage),
     outcome: { wrong: 0, failed: 0, asynchronous: requests * jobs.length, error: undefined },
