@@ -81,6 +81,7 @@ describe('compare workqueue', function () {
       expect(results.map(({ arm }) => arm)).to.deep.equal(workqueueArms.map(({ name }) => name));
       for (const each of results) expect(each, `${name}: ${each.arm}`).to.include({ wrongOutputs: 0, failed: 0 });
     }
+    expect(report.groups.map(({ name }) => name)).to.include.members(report.published.map(({ group }) => group));
     expect(report.omitted[0]!.reason).to.contain('--in-lab');
     expect(printed).to.contain('document 2: I. Korchagin').and.contain(report.conclusions[0]);
   });

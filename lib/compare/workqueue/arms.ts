@@ -60,24 +60,34 @@ export function cryptLine(arm: WorkqueueArm, cipher: string, sectors: number, de
 }
 
 const source = 'document 2: I. Korchagin on dm-devel, 2020-06, a RAM disk in a virtual machine, the null cipher, fio';
-const unit = 'MiB/s';
 
-function publishedOf(op: 'read' | 'write', figures: readonly (readonly [string, number])[]): PublishedFigure[] {
-  const group = loadName({ op, order: 'sequential', depth: 1, cipher: nullCipher });
-  return figures.map(([arm, value]) => ({ what: `${op}, ${arm}`, value, unit, group, arm, source }));
+/** Document 2's figures, in MiB/s. */
+const publishedRates: Record<WorkqueueLoad['op'], Record<string, number>> = {
+  read: { default: 80.6, no_read_workqueue: 295, no_write_workqueue: 114, 'RAM alone': 508 },
+  write: { default: 40.4, no_read_workqueue: 38.9, no_write_workqueue: 277, 'RAM alone': 516 },
+};
+
+export const publishedRate = (op: WorkqueueLoad['op'], arm: string): number => publishedRates[op][arm]!;
+
+/** The load of document 2. */
+export const publishedLoad = (op: WorkqueueLoad['op']): WorkqueueLoad => ({
+  op,
+  order: 'sequential',
+  depth: 1,
+  cipher: nullCipher,
+});
+
+/** `groupOf`: the name of the group that has the arms which are the figures' like. */
+export function workqueuePublished(groupOf: (load: string) => string | undefined): PublishedFigure[] {
+  return (['read', 'write'] as const).flatMap((op) => {
+    const group = groupOf(loadName(publishedLoad(op)));
+    return Object.entries(publishedRates[op]).map(([arm, value]) => ({
+      what: `${op}, ${arm}`,
+      value,
+      unit: 'MiB/s',
+      ...(group !== undefined && { group }),
+      arm,
+      source,
+    }));
+  });
 }
-
-export const workqueuePublished: readonly PublishedFigure[] = [
-  ...publishedOf('read', [
-    ['default', 80.6],
-    ['no_read_workqueue', 295],
-    ['no_write_workqueue', 114],
-    ['RAM alone', 508],
-  ]),
-  ...publishedOf('write', [
-    ['default', 40.4],
-    ['no_read_workqueue', 38.9],
-    ['no_write_workqueue', 277],
-    ['RAM alone', 516],
-  ]),
-];

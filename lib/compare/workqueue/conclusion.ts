@@ -1,6 +1,6 @@
 import type { Group } from '../measure/group.js';
 import { formatNumber } from '../text/table.js';
-import { loadName, nullCipher, type WorkqueueLoad, workqueuePublished } from './arms.js';
+import { loadName, publishedLoad, publishedRate, type WorkqueueLoad } from './arms.js';
 import { fioSuffix } from './kernel.js';
 
 /** What the measurement says about document 2's claim: a sentence for our target, and one for the kernel's. */
@@ -14,8 +14,7 @@ export function concludeWorkqueue(groups: readonly Group[]): string[] {
 
 function concludeSide(who: string, groups: readonly Group[]): string | undefined {
   const parts = (['read', 'write'] as const).flatMap((op) => {
-    const load: WorkqueueLoad = { op, order: 'sequential', depth: 1, cipher: nullCipher };
-    const group = groups.find(({ name }) => name.startsWith(loadName(load)));
+    const group = groups.find(({ name }) => name.startsWith(loadName(publishedLoad(op))));
     const verdict = group?.comparisons.find(({ arm }) => arm === `no_${op}_workqueue`);
     return group && verdict ? [{ op, group, verdict }] : [];
   });
@@ -31,7 +30,6 @@ function concludeSide(who: string, groups: readonly Group[]): string | undefined
 }
 
 /** How many times as fast it is past the queue. */
-function published(op: 'read' | 'write'): number {
-  const value = (arm: string) => workqueuePublished.find(({ what }) => what === `${op}, ${arm}`)!.value;
-  return value(`no_${op}_workqueue`) / value('default');
+function published(op: WorkqueueLoad['op']): number {
+  return publishedRate(op, `no_${op}_workqueue`) / publishedRate(op, 'default');
 }

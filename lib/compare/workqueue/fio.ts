@@ -43,8 +43,8 @@ interface FioDirection {
 
 /**
  * Runs the arms in rounds, forwards and backwards in turn, as measure() does, a round in one process of fio's. Blocks. fio runs for a time and not for a number
- * of requests: `seconds` is the time that as many requests take at the run's rate as the first arm did at least, so that arms can be held against each other. Outputs are not looked at. @throws Error with what fio
- * had to say
+ * of requests: `seconds` is the time that as many requests take at the run's rate as the first arm did at least, so that arms can be held against each other.
+ * Outputs are not looked at. @throws Error with what fio had to say
  */
 export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measurement[] {
   const rounds: FioJob[][] = [];
