@@ -28,7 +28,11 @@ export function formatDriver(part: DriverPart): string {
 }
 
 export function formatOmitted(omitted: Omission[]): string[] {
-  return omitted.map(({ driver, arm, reason }) => `  left out: ${arm ? `${arm} on ` : ''}${driver}: ${reason}`);
+  return omitted.map((each) => `  left out: ${formatOmission(each)}`);
+}
+
+export function formatOmission({ driver, arm, reason }: Omission): string {
+  return `${arm ? `${arm} on ` : ''}${driver}: ${reason}`;
 }
 
 /** What the engine's completions were, over the whole driver. */

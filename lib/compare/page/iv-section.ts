@@ -1,7 +1,6 @@
 import { baseArm, hazardArm } from '../iv/arms.js';
 import type { Cell, IvReport } from '../iv/report.js';
-import { detailRows, percent, percentRows, verdictRows } from '../iv/table.js';
-import type { Omission } from '../measure/drivers.js';
+import { detailRows, formatOmission, percent, percentRows, verdictRows } from '../iv/table.js';
 import { formatSize } from '../text/table.js';
 import { barChart } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
@@ -14,11 +13,9 @@ export function ivSection(report: IvReport): Section {
   return {
     conclusions: report.conclusions.map(({ driver, text }) => `${driver}: ${text}`),
     body: markup`${drivers.map((driver) => driverPart(report, driver))}`,
-    leftOut: report.omitted.map(leftOut),
+    leftOut: report.omitted.map(formatOmission),
   };
 }
-
-const leftOut = ({ driver, arm, reason }: Omission) => `${arm ? `${arm} on ` : ''}${driver}: ${reason}`;
 
 function driverPart(report: IvReport, driver: string): Markup {
   const results = report.results.filter((cell) => cell.driver === driver);
