@@ -13,6 +13,7 @@ import { type Profile, profiles } from '../lab/offer.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
 import { type Destination, tablesOf, writeReport } from './compare-destination.js';
+import { endVariable } from './compare-end.js';
 
 const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -28,7 +29,7 @@ function profileOption(invocation: Invocation): Profile {
 /** The same command, without what has been dealt with on the host. */
 function innerArguments(invocation: Invocation, experiment: string, json: string): string[] {
   const given = Object.entries(invocation.values).filter(
-    ([name]) => !['in-lab', 'kernel', 'json', 'html'].includes(name),
+    ([name]) => !['in-lab', 'kernel', 'minutes', 'json', 'html'].includes(name),
   );
   const options = given.map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`));
   // The guest's stderr is never a terminal, and may lead to one.
@@ -40,7 +41,12 @@ function innerArguments(invocation: Invocation, experiment: string, json: string
 const mostSeconds = 2 * 3600;
 
 /** Runs the command in the lab. The report comes back through a folder, and is written here, as JSON and as a page. @throws CliError */
-export async function compareInLab(invocation: Invocation, experiment: string, to: Destination): Promise<number> {
+export async function compareInLab(
+  invocation: Invocation,
+  experiment: string,
+  to: Destination,
+  end: number | undefined,
+): Promise<number> {
   const profile = profileOption(invocation);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-compare-'));
   const file = join(folder, 'report.json');
@@ -58,7 +64,11 @@ export async function compareInLab(invocation: Invocation, experiment: string, t
     const result = await runInLab({
       kernel: profile,
       command: [process.execPath, ...innerArguments(invocation, experiment, file)],
-      env: { ...guestEnvironment(process.env), [hostVariable]: JSON.stringify(await describeHost()) },
+      env: {
+        ...guestEnvironment(process.env),
+        [hostVariable]: JSON.stringify(await describeHost()),
+        ...(end !== undefined && { [endVariable]: `${end}` }),
+      },
       output: folder,
       stdin,
       stdout: tablesOf(to),

@@ -7,6 +7,7 @@ import { stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
 import { destinationOf } from './compare-destination.js';
 import { compareDiff } from './compare-diff.js';
+import { allMinutes, endOption } from './compare-end.js';
 import { compareInLab } from './compare-lab.js';
 import { runAndReport } from './compare-report.js';
 
@@ -60,12 +61,13 @@ async function run(invocation: Invocation): Promise<number> {
   if (values.kernel !== undefined && !values['in-lab']) throw new CliError('--kernel: expected --in-lab beside it');
   const quick = values.quick === true;
   const to = destinationOf(invocation);
+  const end = endOption(invocation, experiment);
   if (experiment !== 'iv') {
     const foreign = ivOptions.find((name) => values[name] !== undefined);
     if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
-    if (values['in-lab']) return compareInLab(invocation, experiment, to);
+    if (values['in-lab']) return compareInLab(invocation, experiment, to, end);
     const compareIt = experiment === 'all' ? compareAll : experiments[experiment as keyof typeof experiments];
-    return runAndReport((watch) => compareIt({ quick }, watch), to);
+    return runAndReport((watch) => compareIt({ quick }, watch), to, end);
   }
   const preset = ivPresets[quick ? 'quick' : 'full'];
   const requests = integerOption(invocation, 'requests', 0, 2, 4096);
@@ -77,13 +79,13 @@ async function run(invocation: Invocation): Promise<number> {
     requests: requests || undefined,
     quick,
   };
-  if (values['in-lab']) return compareInLab(invocation, experiment, to);
+  if (values['in-lab']) return compareInLab(invocation, experiment, to, end);
   if (binding().af_alg_probe() < 0 && options.drivers.some((driver) => driver !== library))
     throw new CliError(
       'this kernel has no AF_ALG; add --in-lab to measure in the test kernel, or --drivers library',
       Exit.unsupported,
     );
-  return runAndReport((watch) => compareIv(options, watch), to);
+  return runAndReport((watch) => compareIv(options, watch), to, end);
 }
 
 const options: Record<string, OptionHelp> = {
@@ -95,6 +97,11 @@ const options: Record<string, OptionHelp> = {
   quick: {
     type: 'boolean',
     help: `less of everything: under a minute an experiment; iv: sizes ${ivPresets.quick.sizes}, ${ivPresets.quick.repetitions} rounds`,
+  },
+  minutes: {
+    type: 'string',
+    value: 'N',
+    help: `how long it may take, the start of the lab included: what is left out then is named (default: all ${allMinutes}; others as long as they take)`,
   },
   json: {
     type: 'string',

@@ -1,11 +1,12 @@
 import { ivArms } from './iv/arms.js';
 import { compareIv, ivDrivers, ivPresets } from './iv/iv.js';
 import { describeEnvironment } from './measure/environment.js';
+import { TimeBudget } from './measure/time-budget.js';
 import { compareMempool } from './mempool/mempool.js';
 import type { AllReport, Report } from './report.js';
 import { compareUnits } from './units/units.js';
 import { compareVerity } from './verity/verity.js';
-import type { Watch } from './watch.js';
+import { limited, type Watch } from './watch.js';
 import { compareWorkqueue } from './workqueue/workqueue.js';
 
 type Run = (options: { quick: boolean }, watch: Watch) => Promise<Report>;
@@ -17,7 +18,7 @@ export const experiments: Readonly<Record<Report['experiment'], Run>> = {
     const { sizes } = ivPresets.quick;
     const repetitions = 60;
     const arms = ivArms.map(({ name }) => name);
-    const seconds = (quick ? 40 : 90) / (ivDrivers.length * sizes.length);
+    const seconds = quick ? 40 : 90;
     return compareIv(
       { sizes, repetitions, drivers: ivDrivers, arms, requests: undefined, quick: true, seconds },
       watch,
@@ -32,12 +33,13 @@ export const experiments: Readonly<Record<Report['experiment'], Run>> = {
 /** In progress, an experiment is as long as another. */
 const share = 1000;
 
-/** Runs the experiments one after the other. Stopped, it has those that were complete, and what there is of the one it was in. */
+/** Runs the experiments one after the other, within a time. Stopped, it has those that were complete, and what there is of the one it was in. */
 export async function compareAll(options: { quick: boolean }, watch: Watch = {}): Promise<AllReport> {
   const environment = await describeEnvironment([]);
   watch.described?.(environment);
   const runs = Object.entries(experiments);
   watch.planned?.(runs.length * share);
+  const budget = new TimeBudget(watch.seconds ?? Number.POSITIVE_INFINITY, runs.length);
   const reports: Report[] = [];
   for (const [name, run] of runs) {
     if (watch.signal?.aborted) break;
@@ -49,14 +51,16 @@ export async function compareAll(options: { quick: boolean }, watch: Watch = {})
       watch.ran?.(part, `${name}: ${where}`);
     };
     watch.print?.(`\n== ${name}\n`);
-    const report = await run(options, {
+    const one: Watch = {
       signal: watch.signal,
       ...(watch.print && { print: watch.print }),
       planned: (work) => {
         planned = work;
       },
       ran: (work, where) => advance((share * work) / planned, where),
-    });
+    };
+    const seconds = budget.next();
+    const report = await run(options, Number.isFinite(seconds) ? limited(one, seconds) : one);
     advance(left, 'done');
     reports.push(report);
   }

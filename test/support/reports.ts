@@ -187,6 +187,7 @@ export function mempoolReport(): MempoolReport {
     method: { least: 64, most: 64, bytes: 16384, quick: true },
     stacks,
     memory: [...memory],
+    omitted: [],
     published: {
       devices: 59,
       bytes: 3.87 * 2 ** 20,

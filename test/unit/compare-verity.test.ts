@@ -20,7 +20,7 @@ describe('compare verity', function () {
 
   describe('a quick run', () => {
     let report: GroupsReport;
-    const ran: string[] = [];
+    let ran = 0;
     let printed = '';
     let planned = 0;
     before(async () => {
@@ -30,7 +30,9 @@ describe('compare verity', function () {
           planned: (work) => {
             planned = work;
           },
-          ran: (_, where) => ran.push(where),
+          ran: (work) => {
+            ran += work;
+          },
           print: (text) => {
             printed += text;
           },
@@ -46,7 +48,7 @@ describe('compare verity', function () {
     it('makes a report as the schema says', () => {
       const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
       expect(validate(JSON.parse(JSON.stringify(report))), JSON.stringify(validate.errors)).to.equal(true);
-      expect(ran.length).to.be.within(report.groups.length * verityArms.length, planned);
+      expect(ran).to.equal(planned);
       for (const { name } of report.groups) expect(printed).to.contain(`\n${name}\n`);
       for (const sentence of report.conclusions) expect(printed).to.contain(sentence);
     });

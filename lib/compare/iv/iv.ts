@@ -10,9 +10,10 @@ import {
 } from '../measure/drivers.js';
 import { describeEnvironment } from '../measure/environment.js';
 import { measure } from '../measure/experiment.js';
+import { TimeBudget } from '../measure/time-budget.js';
 import { judge, method } from '../measure/verdict.js';
 import { formatSize } from '../text/table.js';
-import type { Watch } from '../watch.js';
+import { stoppedBefore, type Watch } from '../watch.js';
 import { baseArm, ivArms, ivPairs, ivPublished } from './arms.js';
 import { concludeIv } from './conclusion.js';
 import { IvMaterial } from './material.js';
@@ -40,7 +41,7 @@ export interface IvOptions {
   /** Of one repetition; undefined: fewer of the longer ones. */
   requests: number | undefined;
   quick: boolean;
-  /** That a driver's arms may take with requests of one size; see Plan. */
+  /** That all of it may take, if there is an end. */
   seconds?: number;
 }
 
@@ -76,9 +77,17 @@ export async function compareIv(options: IvOptions, watch: Watch = {}): Promise<
   watch.planned?.(plannedWork(openings, materials, options.repetitions));
   const serialises = environment.afAlg.aio.state === 'serialised';
   const parts: DriverPart[] = [];
+  const seconds = Math.min(options.seconds ?? Number.POSITIVE_INFINITY, watch.seconds ?? Number.POSITIVE_INFINITY);
+  const budget = new TimeBudget(seconds, openings.length * materials.length);
+  const { repetitions } = options;
   try {
     for (const [index, opening] of openings.entries()) {
-      const part = await measureDriver(opening, materials, { ...options, watch }, { serialises, isFirst: index === 0 });
+      const part = await measureDriver(
+        opening,
+        materials,
+        { repetitions, budget, watch },
+        { serialises, isFirst: index === 0 },
+      );
       parts.push(part);
       if (part.results.length > 0) watch.print?.(formatDriver(part));
     }
@@ -154,7 +163,7 @@ function plannedWork(openings: Opening[], materials: IvMaterial[], repetitions: 
 async function measureDriver(
   { driver, arms, omitted }: Opening,
   materials: IvMaterial[],
-  { repetitions, seconds, watch }: IvOptions & { watch: Watch },
+  { repetitions, budget, watch }: { repetitions: number; budget: TimeBudget; watch: Watch },
   { serialises, isFirst }: { serialises: boolean; isFirst: boolean },
 ): Promise<DriverPart> {
   const results: Cell[] = [];
@@ -163,13 +172,17 @@ async function measureDriver(
     const trials = arms.map(({ arm, tfm }) => new IvTrial(arm, tfm, material));
     const measurements = await measure(trials, {
       repetitions,
-      ...(seconds !== undefined && { seconds }),
+      seconds: budget.next(),
       warmUps: isFirst && index === 0 ? firstWarmUps : laterWarmUps,
       signal: watch.signal,
       ran: (trial) => watch.ran?.(workOf(trial), `${driver.name}, ${formatSize(trial.bytes)}`),
     });
     const unchained = measurements.find(({ arm }) => arm === baseArm);
-    if (!unchained) break;
+    if (!unchained) {
+      const missing = materials.slice(index).map(({ bytes }) => formatSize(bytes));
+      omitted.push({ driver: driver.name, reason: `${stoppedBefore} its requests of ${missing.join(', ')}` });
+      break;
+    }
     const head = (arm: string): CellHead => {
       const engine = arms.find((each) => each.arm.name === arm)!.tfm.engine.name as CellHead['engine'];
       return {

@@ -25,8 +25,6 @@ export interface Trial {
   prepare(): void;
   /** What is measured. */
   run(): Promise<void>;
-  /** Of the last run, where another program has measured it: instead of the time that run took. */
-  readonly seconds?: number;
   /** What was measured besides in the last run, under names that have the unit in them. */
   figures?(): Record<string, number>;
   /** Looks at the outputs of the last run. Not measured. */
@@ -102,9 +100,8 @@ async function runOnce(trial: Trial): Promise<Sample> {
   const before = readUsage();
   const start = performance.now();
   await trial.run();
-  const elapsed = (performance.now() - start) / 1000;
+  const seconds = (performance.now() - start) / 1000;
   const usage = addUsage(readUsage(), before, -1);
-  const seconds = trial.seconds ?? elapsed;
   const figures = trial.figures?.() ?? {};
   return { seconds, usage, latencies: trial.latencies.slice(), outcome: trial.check(), figures };
 }

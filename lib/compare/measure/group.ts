@@ -1,3 +1,4 @@
+import { stoppedBefore } from '../watch.js';
 import { type ArmResult, armResult, percentOf } from './arm-result.js';
 import type { Environment } from './environment.js';
 import { type Measurement, measure, type Plan, type Trial } from './experiment.js';
@@ -65,6 +66,13 @@ export async function measureGroup(
 ): Promise<Group | undefined> {
   const measurements = await measure([...trials], plan);
   return measurements.length > 0 ? groupOf(name, measurements, trials[0]!.bytes, pairs) : undefined;
+}
+
+/** The groups of a plan, by their names, that were not measured when it was stopped. */
+export function groupsLeftOut(planned: readonly string[], measured: readonly Group[]): LeftOut[] {
+  return planned
+    .filter((group) => measured.every(({ name }) => name !== group))
+    .map((group) => ({ group, reason: `${stoppedBefore} it` }));
 }
 
 /** Measurements of the arms of a group, of which the first is the base, with requests of so many bytes. */

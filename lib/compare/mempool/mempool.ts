@@ -8,7 +8,9 @@ import { openTable } from '../../dm/open-table.js';
 import type { BlockDevice } from '../../dm/target.js';
 import { TestImage } from '../material/test-image.js';
 import { describeEnvironment, type Environment } from '../measure/environment.js';
-import type { Watch } from '../watch.js';
+import type { LeftOut } from '../measure/group.js';
+import { TimeBudget } from '../measure/time-budget.js';
+import { stoppedBefore, type Watch } from '../watch.js';
 import { concludeMempool } from './conclusion.js';
 import { formatMempool } from './table.js';
 import { MempoolTrace, type Wait, withErrands } from './trace.js';
@@ -22,7 +24,7 @@ const publishedDevices = 59;
 const publishedBytes = 3.87 * 2 ** 20;
 
 /** A stack is read until it has done all, or the least and its time is up: reads at least, at most, seconds. */
-const stackLoad = { quick: { least: 64, most: 64, seconds: 1 }, full: { least: 64, most: 2048, seconds: 1.2 } };
+const stackLoad = { quick: { least: 16, most: 64, seconds: 1 }, full: { least: 16, most: 2048, seconds: 1.2 } };
 
 const poolsOf = ['per device', 'shared'] as const;
 export type Pools = (typeof poolsOf)[number];
@@ -65,19 +67,19 @@ export interface MempoolReport {
   method: { least: number; most: number; bytes: number; quick: boolean };
   stacks: StackResult[];
   memory: MemoryResult[];
+  omitted: LeftOut[];
   published: { devices: number; bytes: number; claim: string; source: string };
   conclusion: string;
 }
 
-const depths = { quick: [2, 4, 8], full: [2, 3, 4, 5, 6, 7, 8] };
+/** In the order in which they are tried: deep stacks take long, and time may be short. */
+const depths = { quick: [2, 4, 8], full: [2, 4, 8, 3, 5, 6, 7] };
 
 /** Every case: data, so that a case is a line. */
 export function stackCases(quick: boolean): StackCase[] {
-  return [1, 4, 64].flatMap((inFlight) =>
-    [16, 1].flatMap((reserve) =>
-      (quick ? depths.quick : depths.full).flatMap((depth) =>
-        poolsOf.map((pools): StackCase => ({ depth, pools, reserve, inFlight })),
-      ),
+  return (quick ? depths.quick : depths.full).flatMap((depth) =>
+    [1, 64, 4].flatMap((inFlight) =>
+      [16, 1].flatMap((reserve) => poolsOf.map((pools): StackCase => ({ depth, pools, reserve, inFlight }))),
     ),
   );
 }
@@ -95,17 +97,20 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
   const memory: MemoryResult[] = [];
   try {
     const image = await TestImage.make(folder, { size: imageSize });
-    for (const each of cases) {
-      if (signal?.aborted) break;
-      const result = await runStack(image, each, extent);
-      stacks.push(result);
-      watch.ran?.(1, `${each.depth} devices, mempools ${each.pools}`);
-    }
     for (const reserve of [16, 1])
       for (const pools of poolsOf) if (!signal?.aborted) memory.push(await measureMemory(image, pools, reserve));
+    const budget = new TimeBudget(watch.seconds ?? Number.POSITIVE_INFINITY, cases.length);
+    for (const each of cases) {
+      if (signal?.aborted) break;
+      const seconds = Math.min(extent.seconds, budget.next());
+      stacks.push(await runStack(image, each, { ...extent, seconds }));
+      watch.ran?.(1, `${each.depth} devices, mempools ${each.pools}`);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  const missing = cases.length - stacks.length;
+  stacks.sort((a, b) => a.depth - b.depth);
   const report: MempoolReport = {
     version: 1,
     experiment: 'mempool',
@@ -113,6 +118,7 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
     method: { least: extent.least, most: extent.most, bytes: bioSize, quick },
     stacks,
     memory,
+    omitted: missing > 0 ? [{ reason: `${stoppedBefore} ${missing} of ${cases.length} stacks` }] : [],
     published: {
       devices: publishedDevices,
       bytes: publishedBytes,

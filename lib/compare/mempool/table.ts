@@ -1,3 +1,4 @@
+import { formatLeftOut } from '../text/group-table.js';
 import { alignTable, formatMemory, formatNumber, formatSize } from '../text/table.js';
 import { explainDeadlock } from './conclusion.js';
 import type { MempoolReport, StackResult } from './mempool.js';
@@ -54,6 +55,7 @@ export function formatMempool(report: MempoolReport): string {
     ...explained.map(formatDeadlock),
     '',
     ...alignTable(memoryRows(report)),
+    ...report.omitted.map(formatLeftOut),
     `document 5: ${published.devices} devices, ${formatMemory(published.bytes)} with a reserve of 16`,
     '',
     `mempool: ${report.conclusion}`,

@@ -1,5 +1,6 @@
 import type { MempoolReport } from '../mempool/mempool.js';
 import { formatDeadlock, memoryRows, stackRows, withoutMemory } from '../mempool/table.js';
+import { formatLeftOut } from '../text/group-table.js';
 import { formatMemory, formatNumber } from '../text/table.js';
 import { barChart } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
@@ -20,7 +21,7 @@ export function mempoolSection(report: MempoolReport): Section {
 ${stackGrid(stacks, 'per device')}${stackGrid(stacks, 'shared')}${memory.length > 0 ? memoryChart(report) : undefined}</div>
 ${pageTable('Stacks of verity devices under load', stackRows(report))}${pageTable('Memory held', memoryRows(report))}<p>${published.source}: ${published.claim}; ${published.devices} devices hold ${formatMemory(published.bytes)} with a reserve of 16.</p>
 `,
-    leftOut: [],
+    leftOut: report.omitted.map(formatLeftOut),
   };
 }
 

@@ -6,7 +6,8 @@ import type { Tfm } from '../../alg/tfm.js';
 import type { Driver } from '../measure/drivers.js';
 import { describeEnvironment } from '../measure/environment.js';
 import type { Plan } from '../measure/experiment.js';
-import { type Group, type GroupsReport, type LeftOut, measureGroup } from '../measure/group.js';
+import { type Group, type GroupsReport, groupsLeftOut, type LeftOut, measureGroup } from '../measure/group.js';
+import { TimeBudget } from '../measure/time-budget.js';
 import { method } from '../measure/verdict.js';
 import { formatGroup, formatRest } from '../text/group-table.js';
 import type { Watch } from '../watch.js';
@@ -17,7 +18,7 @@ import { UnitsMaterial } from './material.js';
 import { UnitsTrial } from './trial.js';
 import { openWork, type UnitsWork, unitsPerBio, unitsWorks } from './work.js';
 
-/** Bios of a repetition, repetitions, and the seconds that a group may take; see Plan. */
+/** Bios of a repetition, repetitions, and the seconds that each group may take. */
 const sizes = {
   quick: { bios: 4, repetitions: 80, seconds: 6 },
   full: { bios: 8, repetitions: 300, seconds: 24 },
@@ -54,15 +55,17 @@ export async function compareUnits({ quick }: { quick: boolean }, watch: Watch =
     const environment = await describeEnvironment(driversOf(openings));
     watch.described?.(environment);
     watch.planned?.(openings.length);
+    const most = seconds * openings.length;
+    const budget = new TimeBudget(Math.min(most, watch.seconds ?? most), openings.length);
     const materials = new Map(unitsWorks.map((work) => [work, new UnitsMaterial(work, bios)]));
     for (const opening of openings) {
       const { name, work } = opening;
       const ran: Plan['ran'] = ({ arm }) => watch.ran?.(0, `${name}, ${arm}`);
       const trials = makeTrials(opening, materials.get(work)!);
-      const plan = { repetitions, seconds, warmUps, signal: watch.signal, ran };
+      const plan = { repetitions, seconds: budget.next(), warmUps, signal: watch.signal, ran };
       const group = await measureGroup(name, trials, unitsPairs, plan);
-      if (!group) break;
       watch.ran?.(1, name);
+      if (!group) break;
       groups.push(group);
       watch.print?.(formatGroup(group));
     }
@@ -72,7 +75,13 @@ export async function compareUnits({ quick }: { quick: boolean }, watch: Watch =
       environment,
       method: { ...method, warmUps, quick },
       groups,
-      omitted,
+      omitted: [
+        ...omitted,
+        ...groupsLeftOut(
+          openings.map(({ name }) => name),
+          groups,
+        ),
+      ],
       published: groups[0] ? unitsPublished(groups[0].name) : [],
       conclusions: concludeUnits(groups),
     };

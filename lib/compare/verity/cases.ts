@@ -20,23 +20,26 @@ export type VerityOption = (typeof verityOptions)[number];
 const shortBio = 65536;
 const longBio = 262144;
 
-/** The cases on a provider whose rates are measured. */
-function rateCases(provider: ProviderName, quick: boolean): VerityCase[] {
-  const engines = ['lanes', 'sync'] as const;
-  return engines.flatMap((engine) => [
-    { provider, engine, bioSize: shortBio, depth: 1 },
-    ...(engine === 'lanes' ? [{ provider, engine, bioSize: shortBio, depth: 8 }] : []),
-    ...(quick ? [] : [{ provider, engine, bioSize: longBio, depth: 1 }]),
-  ]);
-}
+/** What document 1's claim is about. */
+const claimCases = (provider: ProviderName): VerityCase[] =>
+  (['lanes', 'sync'] as const).map((engine) => ({ provider, engine, bioSize: shortBio, depth: 1 }));
 
-/** Every case: the options, and the want of memory, on the first of the providers. */
+/** What else is measured on a provider. */
+const moreCases = (provider: ProviderName, quick: boolean): VerityCase[] => [
+  { provider, engine: 'lanes', bioSize: shortBio, depth: 8 },
+  ...(quick ? [] : (['lanes', 'sync'] as const).map((engine) => ({ provider, engine, bioSize: longBio, depth: 1 }))),
+];
+
+/** Every case, the most telling first: time may be short. The options, and the want of memory, are on the first of the providers. */
 export function verityCases(providers: readonly ProviderName[], quick: boolean): VerityCase[] {
-  const common = { provider: providers[0]!, engine: 'lanes', bioSize: shortBio, depth: 8 } as const;
+  const [first, ...others] = providers;
+  const common = { provider: first!, engine: 'lanes', bioSize: shortBio, depth: 8 } as const;
   return [
-    ...providers.flatMap((provider) => rateCases(provider, quick)),
+    ...claimCases(first!),
     ...verityOptions.map((option): VerityCase => ({ ...common, special: { option } })),
     ...[0, 2].map((elements): VerityCase => ({ ...common, special: { elements } })),
+    ...others.flatMap(claimCases),
+    ...providers.flatMap((provider) => moreCases(provider, quick)),
   ];
 }
 

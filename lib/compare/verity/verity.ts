@@ -10,7 +10,8 @@ import { TestImage } from '../material/test-image.js';
 import { type Driver, library } from '../measure/drivers.js';
 import { describeEnvironment } from '../measure/environment.js';
 import type { Plan } from '../measure/experiment.js';
-import { type Group, type GroupsReport, type LeftOut, measureGroup } from '../measure/group.js';
+import { type Group, type GroupsReport, groupsLeftOut, type LeftOut, measureGroup } from '../measure/group.js';
+import { TimeBudget } from '../measure/time-budget.js';
 import { method } from '../measure/verdict.js';
 import { formatGroup, formatRest } from '../text/group-table.js';
 import type { Watch } from '../watch.js';
@@ -31,8 +32,8 @@ const reserve = 16;
 /** The rounds that do not count: more at the start, when the code is not compiled yet. */
 const firstWarmUps = 4;
 const laterWarmUps = 1;
-/** Rounds of a group, and the seconds that all groups may take together whose rate is measured. */
-const amounts = { quick: { repetitions: 60, seconds: 24 }, full: { repetitions: 100, seconds: 70 } };
+/** Rounds of a group, and the seconds that all groups may take together. */
+const amounts = { quick: { repetitions: 60, seconds: 30 }, full: { repetitions: 100, seconds: 80 } };
 
 /** Document 1's question: does hashing a bio's blocks in parallel pay, and what memory does it take? */
 export async function compareVerity({ quick }: { quick: boolean }, watch: Watch = {}): Promise<GroupsReport> {
@@ -43,16 +44,22 @@ export async function compareVerity({ quick }: { quick: boolean }, watch: Watch 
     drivers.map(({ provider }) => provider),
     quick,
   );
-  const plans = planAll(cases, quick, watch.signal);
-  const runs = plans.reduce((sum, plan) => sum + plan.warmUps + plan.repetitions, 0);
-  watch.planned?.(runs * verityArms.length);
+  watch.planned?.(cases.length);
+  const { repetitions, seconds } = quick ? amounts.quick : amounts.full;
+  const budget = new TimeBudget(Math.min(seconds, watch.seconds ?? seconds), cases.length);
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-verity-'));
   const measured: { what: VerityCase; group: Group }[] = [];
   try {
     const files = await makeFiles(folder);
-    for (const [index, what] of cases.entries()) {
+    for (const what of cases) {
       if (watch.signal?.aborted) break;
-      const group = await measureCase(files, what, plans[index]!, { quick, watch });
+      const limits = {
+        repetitions,
+        seconds: budget.next(),
+        warmUps: measured.length === 0 ? firstWarmUps : laterWarmUps,
+      };
+      const group = await measureCase(files, what, what.special ? specialPlan(what.special) : limits, { quick, watch });
+      watch.ran?.(1, caseName(what));
       if (!group) break;
       measured.push({ what, group });
       watch.print?.(formatGroup(group));
@@ -66,7 +73,13 @@ export async function compareVerity({ quick }: { quick: boolean }, watch: Watch 
     environment,
     method: { ...method, warmUps: laterWarmUps, quick },
     groups: measured.map(({ group }) => group),
-    omitted,
+    omitted: [
+      ...omitted,
+      ...groupsLeftOut(
+        cases.map(caseName),
+        measured.map(({ group }) => group),
+      ),
+    ],
     published: [...verityPublished],
     conclusions: concludeVerity(measured),
   };
@@ -118,14 +131,9 @@ function lineOf({ image, corrupted, littered }: Files, { special }: VerityCase):
   }
 }
 
-function planAll(cases: readonly VerityCase[], quick: boolean, signal: AbortSignal | undefined): Plan[] {
-  const { repetitions, seconds } = quick ? amounts.quick : amounts.full;
-  const share = seconds / cases.filter(({ special }) => !special).length;
-  return cases.map(({ special }, index) => {
-    // That a block has been checked once shows when it is read again.
-    if (special) return { signal, repetitions: 'option' in special ? 2 : 1, warmUps: 0 };
-    return { signal, repetitions, seconds: share, warmUps: index === 0 ? firstWarmUps : laterWarmUps };
-  });
+/** That a block has been checked once shows when it is read again. */
+function specialPlan(special: NonNullable<VerityCase['special']>): Plan {
+  return { repetitions: 'option' in special ? 2 : 1, warmUps: 0 };
 }
 
 /** Bios of a repetition: few, as the slowest arm takes a millisecond and more for a block where the machine is an emulated one. */
@@ -158,8 +166,8 @@ async function measureCase(
       trials.push(new VerityTrial({ arm: name, device, memory, material, depth, elements }));
     }
     const name = caseName(what);
-    const ran = () => watch.ran?.(1, name);
-    return await measureGroup(name, trials, special ? [] : verityPairs, { ...plan, ran });
+    const ran = () => watch.ran?.(0, name);
+    return await measureGroup(name, trials, special ? [] : verityPairs, { ...plan, signal: watch.signal, ran });
   } finally {
     for (const device of opened) await device.close();
   }

@@ -35,12 +35,13 @@ export interface WorkqueueLoad {
   cipher: string;
 }
 
+/** Document 2's own first. */
 export const loads = (ciphers: readonly string[]): WorkqueueLoad[] =>
   ciphers.flatMap((cipher) =>
-    (['read', 'write'] as const).flatMap((op) => [
-      { op, order: 'sequential' as const, depth: 1, cipher },
-      { op, order: 'random' as const, depth: 32, cipher },
-    ]),
+    [
+      { order: 'sequential' as const, depth: 1 },
+      { order: 'random' as const, depth: 32 },
+    ].flatMap((how) => (['read', 'write'] as const).map((op) => ({ op, ...how, cipher }))),
   );
 
 export const nullCipher = 'capi:ecb(cipher_null)';

@@ -10,6 +10,7 @@ import { measureByFio } from './fio.js';
 
 /** What groups of the kernel's dm-crypt are called, behind the load. */
 export const fioSuffix = "the kernel's dm-crypt, by fio";
+export const kernelGroup = (load: WorkqueueLoad): string => `${loadName(load)}, ${fioSuffix}`;
 
 const sectors = diskBytes / sectorSize;
 /** Under dm-crypt; and alone. */
@@ -54,7 +55,7 @@ export async function measureKernelCrypt(load: WorkqueueLoad, image: DiskImage, 
     const measurements = measureByFio(fioArms, plan);
     const ours = await readDisk(cryptLine(cryptArms[0]!, load.cipher, sectors, below));
     for (const each of measurements) await check(each, load, image, ours);
-    return groupOf(`${loadName(load)}, ${fioSuffix}`, measurements, requestBytes, workqueuePairs);
+    return groupOf(kernelGroup(load), measurements, requestBytes, workqueuePairs);
   } finally {
     for (const name of made) dmsetup('remove', '--retry', name);
   }

@@ -1,3 +1,4 @@
+import type { ProviderName } from '../../alg/provider.js';
 import { binding } from '../../binding.js';
 import { sectorSize } from '../../dm/bio.js';
 import type { Device } from '../../dm/device.js';
@@ -5,8 +6,9 @@ import { openTable } from '../../dm/open-table.js';
 import { RamDevice } from '../../dm/ram-device.js';
 import { describeEnvironment } from '../measure/environment.js';
 import { measure } from '../measure/experiment.js';
-import { type Group, type GroupsReport, type LeftOut, measureGroup } from '../measure/group.js';
+import { type Group, type GroupsReport, groupsLeftOut, type LeftOut, measureGroup } from '../measure/group.js';
 import { median } from '../measure/statistics.js';
+import { TimeBudget } from '../measure/time-budget.js';
 import { method } from '../measure/verdict.js';
 import { formatGroup, formatRest } from '../text/group-table.js';
 import type { Watch } from '../watch.js';
@@ -23,12 +25,12 @@ import {
 } from './arms.js';
 import { concludeWorkqueue } from './conclusion.js';
 import { type DiskImage, diskBytes, diskImage } from './disk.js';
-import { fioSuffix, measureKernelCrypt, whyNoKernelCrypt } from './kernel.js';
+import { fioSuffix, kernelGroup, measureKernelCrypt, whyNoKernelCrypt } from './kernel.js';
 import { WorkqueueTrial, WorkqueueWork } from './trial.js';
 
 const warmUps = 1;
-/** Seconds that our side may take, and the kernel's: to begin a run takes fio a second, whatever the run takes. */
-const budget = { quick: { ours: 20, kernels: 30 }, full: { ours: 60, kernels: 150 } };
+/** Seconds that a group of ours may take, and one of the kernel's: to begin a run takes fio a second, whatever the run takes. */
+const groupSeconds = { quick: { ours: 5, kernels: 15 }, full: { ours: 8, kernels: 25 } };
 /** Seconds of a run: short, so that a machine which is stopped now and then by what it runs on spoils few of the many. */
 const runSeconds = 0.015;
 const mostRounds = 100;
@@ -43,25 +45,30 @@ export async function compareWorkqueue({ quick }: { quick: boolean }, watch: Wat
   if (reason !== undefined) omitted.push({ arm: fioSuffix, reason });
   const isForKernel = ({ order, cipher }: WorkqueueLoad) =>
     reason === undefined && (order === 'sequential' || (cipher === nullCipher && !quick));
-  const forKernel = list.filter(isForKernel);
-  watch.planned?.(list.length + forKernel.length);
+  const provider = binding().af_alg_probe() >= 0 ? 'kernel' : 'library';
+  const { ours, kernels } = groupSeconds[quick ? 'quick' : 'full'];
+  const works = list.flatMap((load) => [
+    { load, name: `${loadName(load)}, ${provider}'s crypto`, seconds: ours },
+    ...(isForKernel(load) ? [{ load, name: kernelGroup(load), seconds: kernels }] : []),
+  ]);
+  watch.planned?.(works.length);
   const groups: Group[] = [];
-  const add = (group: Group | undefined, where: string) => {
-    watch.ran?.(1, where);
-    if (!group) return;
-    groups.push(group);
-    watch.print?.(formatGroup(group));
-  };
   const images = new Map<string, [DiskImage, DiskImage]>();
-  const { ours, kernels } = budget[quick ? 'quick' : 'full'];
-  for (const load of list) {
+  const most = works.reduce((sum, { seconds }) => sum + seconds, 0);
+  const budget = new TimeBudget(Math.min(most, watch.seconds ?? most), most);
+  for (const { load, name, seconds } of works) {
     if (watch.signal?.aborted) break;
     const pair = images.get(load.cipher) ?? [diskImage(load.cipher, 2), diskImage(load.cipher, 3)];
     images.set(load.cipher, pair);
-    const limits = { seconds: ours / list.length, signal: watch.signal };
-    add(await measureOurs(load, pair, limits), loadName(load));
-    if (forKernel.includes(load) && !watch.signal?.aborted)
-      add(await measureKernelCrypt(load, pair[0], kernels / forKernel.length), fioSuffix);
+    const limits = { seconds: budget.next(seconds), signal: watch.signal };
+    const group =
+      name === kernelGroup(load)
+        ? await measureKernelCrypt(load, pair[0], limits.seconds)
+        : await measureOurs({ name, load, provider }, pair, limits);
+    watch.ran?.(1, name);
+    if (!group) break;
+    groups.push(group);
+    watch.print?.(formatGroup(group));
   }
   const report: GroupsReport = {
     version: 1,
@@ -69,7 +76,13 @@ export async function compareWorkqueue({ quick }: { quick: boolean }, watch: Wat
     environment,
     method: { ...method, warmUps, quick },
     groups,
-    omitted,
+    omitted: [
+      ...omitted,
+      ...groupsLeftOut(
+        works.map(({ name }) => name),
+        groups,
+      ),
+    ],
     // The kernel's own arms are the nearest to the document's.
     published: workqueuePublished((load) => groups.filter(({ name }) => name.startsWith(load)).at(-1)?.name),
     conclusions: concludeWorkqueue(groups),
@@ -85,11 +98,10 @@ interface Limits {
 
 /** Our target on a RAM device, with the kernel's crypto where it is there. */
 async function measureOurs(
-  load: WorkqueueLoad,
+  { name, load, provider }: { name: string; load: WorkqueueLoad; provider: ProviderName },
   [before, after]: [DiskImage, DiskImage],
   { seconds, signal }: Limits,
 ): Promise<Group | undefined> {
-  const provider = binding().af_alg_probe() >= 0 ? 'kernel' : 'library';
   const ram = new RamDevice(diskBytes);
   const opened: Device[] = [];
   try {
@@ -105,7 +117,7 @@ async function measureOurs(
     const [sample] = await measure(trialsOf(sampleRequests).slice(0, 1), { repetitions: 7, warmUps: 2, signal });
     const rate = sample ? sampleRequests / median(sample.seconds) : 0;
     const requests = Math.min(mostRequests, Math.max(sampleRequests, Math.ceil((rate * runSeconds) / 32) * 32));
-    return await measureGroup(`${loadName(load)}, ${provider}'s crypto`, trialsOf(requests), workqueuePairs, {
+    return await measureGroup(name, trialsOf(requests), workqueuePairs, {
       repetitions: mostRounds,
       warmUps,
       seconds,
