@@ -22,6 +22,9 @@ const digests: Record<string, [evp: string, digestSize: number, blockSize: numbe
   sha256: ['SHA256', 32, 64],
   sha384: ['SHA384', 48, 128],
   sha512: ['SHA512', 64, 128],
+  // The kernel has none of these two.
+  'sha512-224': ['SHA512-224', 28, 128],
+  'sha512-256': ['SHA512-256', 32, 128],
   'sha3-224': ['SHA3-224', 28, 144],
   'sha3-256': ['SHA3-256', 32, 136],
   'sha3-384': ['SHA3-384', 48, 104],

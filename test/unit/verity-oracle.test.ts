@@ -32,6 +32,8 @@ const hashes: Row[] = [
   'sha224',
   'sha384',
   'sha512',
+  'sha512-224',
+  'sha512-256',
   'md5',
   'rmd160',
   'ripemd160',

@@ -170,6 +170,8 @@ describe(`vectors on the ${provider}`, function () {
     ['SHA2/SHA256', 'sha256'],
     ['SHA2/SHA384', 'sha384'],
     ['SHA2/SHA512', 'sha512'],
+    ['SHA2/SHA512_224', 'sha512-224'],
+    ['SHA2/SHA512_256', 'sha512-256'],
     ['SHA3/SHA3_224', 'sha3-224'],
     ['SHA3/SHA3_256', 'sha3-256'],
     ['SHA3/SHA3_384', 'sha3-384'],
