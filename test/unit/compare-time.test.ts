@@ -25,16 +25,14 @@ describe('the time of an experiment', () => {
     expect(new TimeBudget(Number.POSITIVE_INFINITY, 2).next()).to.equal(Number.POSITIVE_INFINITY);
   });
 
-  it('ends like an interruption, or by one', async () => {
+  it('ends like an interruption, or by one', () => {
     const stop = new AbortController();
     const { signal, seconds } = limited({ signal: stop.signal }, long);
     expect(seconds).to.equal(long);
     expect(signal!.aborted).to.equal(false);
     stop.abort();
     expect(signal!.aborted).to.equal(true);
-    const soon = limited({}, 0.001).signal!;
-    if (!soon.aborted) await new Promise((resolve) => soon.addEventListener('abort', resolve));
-    expect(soon.aborted).to.equal(true);
+    expect(limited({}, 0).signal!.aborted).to.equal(true);
   });
 });
 

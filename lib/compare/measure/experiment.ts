@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { StopSignal } from '../watch.js';
 import { addUsage, noUsage, readUsage, type Usage } from './usage.js';
 
 /** What came of one run of a trial. */
@@ -55,7 +56,7 @@ export interface Plan {
   /** Rounds in front that do not count: the code is compiled and the caches are filled in them. */
   warmUps: number;
   /** Stops after the run that is on its way; what counts is then the rounds that were complete. */
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
   /** Told of each run. */
   ran?: (trial: Trial) => void;
 }

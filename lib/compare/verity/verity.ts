@@ -24,8 +24,8 @@ import { VerityMaterial, VerityTrial } from './trial.js';
 const hash = 'sha256';
 const imageSize = 1 << 20;
 /** Blocks within the first 8 bios. Two of those that FEC is to correct are of one set: two roots correct as many when it is known which. */
-const zeroes = [3, 4, 40];
-const corrupted = [2, 17, 100];
+const zeroes = [3, 4, 20];
+const corrupted = [2, 17, 30];
 const roots = 2;
 /** Elements that a mempool keeps where there is memory, as by default. */
 const reserve = 16;

@@ -93,7 +93,7 @@ export async function compareWorkqueue({ quick }: { quick: boolean }, watch: Wat
 
 interface Limits {
   seconds: number;
-  signal: AbortSignal | undefined;
+  signal: Watch['signal'];
 }
 
 /** Our target on a RAM device, with the kernel's crypto where it is there. */
