@@ -81,7 +81,7 @@ describe('compare verity', function () {
 
     it('ignore_zero_blocks and check_at_most_once save what they are there to save', () => {
       const requests = specials('option').map(({ results }) => results[0]!.figures['requests a bio']);
-      expect(requests).to.deep.equal([16, 16 - 3 / 8, 8]);
+      expect(requests).to.deep.equal([4, 4 - 3 / 8, 2]);
     });
 
     it('without memory the bios of the patch fail, and all others wait and end', () => {
