@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../queue/clock.js';
 import { type MakeMempool, makeMempool as ownMempool } from '../queue/mempool.js';
 import { type MakeRequestSource, makeRequestSource as ownRequests } from '../queue/request-source.js';
 import { sectorSize } from './bio.js';
@@ -7,7 +8,7 @@ import { type MappedLine, MappedTable } from './mapped-table.js';
 import { RamDevice } from './ram-device.js';
 import { formatTable, parseNumbered, type TableLine } from './table.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice, Clock, CryptoOptions, Target, TargetEvent } from './target.js';
+import type { BlockDevice, CryptoOptions, Target, TargetEvent } from './target.js';
 import { targetTypes } from './targets/index.js';
 
 export interface OpenTableOptions extends CryptoOptions {
@@ -27,14 +28,6 @@ export interface OpenTableOptions extends CryptoOptions {
   /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
   onEvent?: (event: TargetEvent) => void;
 }
-
-const systemClock: Clock = {
-  now: () => performance.now(),
-  after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 /**
  * Opens the device that a table describes, as `dmsetup create` does: `<start> <length> <target> <args>` on each line. A device in a line is a
