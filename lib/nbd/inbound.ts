@@ -79,7 +79,8 @@ export class Inbound {
 
   /** What is there already, at most so much; null where that is nothing. @throws Disconnected when nothing will come either */
   #chunk(most: number): Buffer | null {
-    const available = Math.min(this.#socket.readableLength, most);
+    // What a socket that has been given up still holds is nobody's: whose bytes it was for may have been told that they do not come.
+    const available = this.#socket.destroyed ? 0 : Math.min(this.#socket.readableLength, most);
     const chunk = available > 0 ? (this.#socket.read(available) as Buffer | null) : null;
     if (!chunk && this.#error) throw this.#error;
     return chunk;
