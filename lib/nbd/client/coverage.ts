@@ -40,10 +40,11 @@ export class Coverage {
   missing(): ByteRange[] {
     const gaps: ByteRange[] = [];
     let end = 0;
-    for (const { from, good } of [...this.#chunks, { from: this.length, good: this.length }]) {
+    for (const { from, good } of this.#chunks.filter(({ from, good }) => good > from)) {
       if (from > end) gaps.push({ offset: end, length: from - end });
       end = good;
     }
+    if (end < this.length) gaps.push({ offset: end, length: this.length - end });
     return gaps;
   }
 
