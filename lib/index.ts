@@ -31,6 +31,7 @@ export { type FormatOptions, formatVerity, type VerityImage } from './dm/verity/
 export { type Repair, type RepairedBlock, type RepairOptions, repairVerity } from './dm/verity/repair.js';
 export type { BadBlock } from './dm/verity/verdict.js';
 export { type Verification, type VerifyOptions, verifyVerity } from './dm/verity/verify.js';
+export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
 export { ChainError } from './queue/chain-error.js';
 export type { Clock } from './queue/clock.js';
 export type { ChainDone } from './queue/deliveries.js';

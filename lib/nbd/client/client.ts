@@ -47,7 +47,8 @@ export class NbdClient {
   #waiting: NbdRequest[] = [];
   #isConnecting = false;
   #pause = 0;
-  /** Why there is no connection, or was none before this one. */
+  /** Why the last connection broke; and why there is none, which may be another reason. */
+  #broke: NbdError | undefined;
   #cause: NbdError | undefined;
   #wakeUp: (() => void) | undefined;
   /** Bytes that have been written, and how many of them a flush covers. */
@@ -104,6 +105,7 @@ export class NbdClient {
     };
     const onLost = (cause: NbdError, unanswered: NbdRequest[]) => {
       this.#connection = undefined;
+      this.#broke = cause;
       this.#cause = cause;
       if (cause.code !== 'EPROTO') this.#wait(unanswered);
       else for (const request of unanswered) request.done(cause);
@@ -151,7 +153,7 @@ export class NbdClient {
     const unflushed = this.#written - this.#stable;
     this.#stable = this.#written;
     for (const request of this.#waiting.splice(0)) connection.send(request);
-    this.#options.onReconnect?.({ uri: formatNbdUri(this.uri), cause: this.#cause!, unflushed });
+    this.#options.onReconnect?.({ uri: formatNbdUri(this.uri), cause: this.#broke!, unflushed });
   }
 
   /** Fails those that have waited for too long. @returns how many wait on */
