@@ -54,7 +54,12 @@ async function encrypt(line: Line, uri: NbdUri): Promise<Line> {
   // Whom the certificate has to be for. An address is no name that a server could choose its certificate by.
   const host = uri.tlsHostname ?? ('host' in uri.address ? uri.address.host : 'localhost');
   line.inbound.release();
-  const secure = connectTls({ ...credentials, socket: line.socket, host, ...(isIP(host) === 0 && { servername: host }) });
+  const secure = connectTls({
+    ...credentials,
+    socket: line.socket,
+    host,
+    ...(isIP(host) === 0 && { servername: host }),
+  });
   const inbound = new Inbound(secure);
   try {
     await opened(secure, 'secureConnect');
