@@ -23,7 +23,7 @@ export { DeviceError, type FailedSectors } from './dm/device-error.js';
 export { type OpenTableOptions, openTable } from './dm/open-table.js';
 export { formatTable, parseTable, type TableLine } from './dm/table.js';
 export { TableError } from './dm/table-error.js';
-export type { BlockDevice, Clock, TargetEvent } from './dm/target.js';
+export type { BlockDevice, TargetEvent } from './dm/target.js';
 export { type DumpOptions, dumpVerity, type VerityHeader } from './dm/verity/dump.js';
 export { VerityError } from './dm/verity/error.js';
 export { checkVerityFec, type FecReport } from './dm/verity/fec/fec-check.js';
@@ -31,6 +31,8 @@ export { type FormatOptions, formatVerity, type VerityImage } from './dm/verity/
 export { type Repair, type RepairedBlock, type RepairOptions, repairVerity } from './dm/verity/repair.js';
 export type { BadBlock } from './dm/verity/verdict.js';
 export { type Verification, type VerifyOptions, verifyVerity } from './dm/verity/verify.js';
+export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
 export { ChainError } from './queue/chain-error.js';
+export type { Clock } from './queue/clock.js';
 export type { ChainDone } from './queue/deliveries.js';
 export { type ChainMode, IvChain, type IvChainOptions } from './queue/iv-chain.js';

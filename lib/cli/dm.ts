@@ -4,6 +4,7 @@ import type { Device } from '../dm/device.js';
 import { openTable } from '../dm/open-table.js';
 import type { TargetEvent } from '../dm/target.js';
 import { targetTypes } from '../dm/targets/index.js';
+import type { Reconnection } from '../nbd/client/client.js';
 import { algOptions, runOptions, stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
 import { readDevice, writeDevice } from './dm-stream.js';
@@ -42,8 +43,9 @@ async function open(invocation: Invocation, readOnly: boolean): Promise<Device> 
   const text = table.startsWith('@') ? await readFile(table.slice(1), 'utf8') : table;
   const { provider, engine } = runOptions(invocation);
   const direct = invocation.values.direct === true;
-  const onEvent = invocation.values.quiet === true ? undefined : tell;
-  return openTable(text, { readOnly, direct, provider, engine, ...(onEvent && { onEvent }) });
+  const isQuiet = invocation.values.quiet === true;
+  const events = isQuiet ? {} : { onEvent: tell, nbd: { onReconnect: tellOfReconnection } };
+  return openTable(text, { readOnly, direct, provider, engine, ...events });
 }
 
 /** What the kernel would have in its log. */
@@ -52,6 +54,14 @@ function tell({ kind, area, block, action }: TargetEvent): void {
   process.stderr.write(
     `dmalg: ${area} block ${block} ${kind === 'unreadable' ? 'cannot be read' : `is ${kind}`}${then}\n`,
   );
+}
+
+/** What had been answered but not flushed is gone if the server lost its memory, and only its owner can know. */
+function tellOfReconnection({ uri, cause, unflushed }: Reconnection): void {
+  const loss = unflushed
+    ? `; ${unflushed} bytes written before were not flushed: lost, if the server lost its memory`
+    : '';
+  process.stderr.write(`dmalg: ${uri}: connected again after ${cause.message}${loss}\n`);
 }
 
 /** A number of bytes within the device. @throws CliError */
@@ -132,8 +142,14 @@ export const dm: Command = {
     'targets  prints the targets and their versions as dmsetup targets does',
     '',
     'A table is a line <start> <length> <target> <arguments>, in sectors of 512 bytes, or several of them, which make one device. A device',
-    'in a line is a file, a block device, or ram:BYTES, a RAM disk of zeroes that is gone afterwards. The same spelling is the same device: two',
-    'lines with ram:4096 share one disk, and ram:4096 and ram:8192 are two. A backslash takes the next character of a name as it is. Targets:',
+    'in a line is a file, a block device, an NBD URI, or ram:BYTES, a RAM disk of zeroes that is gone afterwards. The same spelling is the same',
+    'device: two lines with ram:4096 share one disk, and ram:4096 and ram:8192 are two. A backslash takes the next character of a name as it is.',
+    '',
+    'NBD: nbd://HOST[:PORT]/NAME or nbd+unix:///NAME?socket=PATH, in percent encoding; nbds: and nbds+unix: are encrypted, with parameters',
+    'tls-certificates=FOLDER or tls-psk-file=FILE, tls-username, tls-hostname. When the connection breaks, requests without an answer are sent',
+    'again for 30 seconds. A request has 30 seconds for its answer, too.',
+    '',
+    'Targets:',
     '',
     '  linear <dev> <offset>                     the sectors of another device',
     '  zero                                      reads zeroes, forgets writes',

@@ -1,13 +1,17 @@
+import type { NbdClientOptions } from '../nbd/client/client.js';
+import { isNbdUri } from '../nbd/uri.js';
+import { type Clock, systemClock } from '../queue/clock.js';
 import { type MakeMempool, makeMempool as ownMempool } from '../queue/mempool.js';
 import { type MakeRequestSource, makeRequestSource as ownRequests } from '../queue/request-source.js';
 import { sectorSize } from './bio.js';
 import { Device } from './device.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { type MappedLine, MappedTable } from './mapped-table.js';
+import { NbdDevice, type NbdDeviceOptions } from './nbd-device.js';
 import { RamDevice } from './ram-device.js';
 import { formatTable, parseNumbered, type TableLine } from './table.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice, Clock, CryptoOptions, Target, TargetEvent } from './target.js';
+import type { BlockDevice, CryptoOptions, Target, TargetEvent } from './target.js';
 import { targetTypes } from './targets/index.js';
 
 export interface OpenTableOptions extends CryptoOptions {
@@ -18,6 +22,8 @@ export interface OpenTableOptions extends CryptoOptions {
   /** Devices that table lines may name, mapped ones included: that is how devices stack. They stay open. */
   devices?: Readonly<Record<string, BlockDevice>>;
   clock?: Clock;
+  /** How long NBD servers are waited for, and who hears of a connection that broke. */
+  nbd?: Omit<NbdClientOptions, 'clock'>;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
   /** For experiments with `verity`: others than each device's own mempools may deadlock, or fail. */
@@ -28,17 +34,9 @@ export interface OpenTableOptions extends CryptoOptions {
   onEvent?: (event: TargetEvent) => void;
 }
 
-const systemClock: Clock = {
-  now: () => performance.now(),
-  after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
 /**
  * Opens the device that a table describes, as `dmsetup create` does: `<start> <length> <target> <args>` on each line. A device in a line is a
- * file, a block device, `ram:BYTES`, or a name among `devices`. @throws TableError
+ * file, a block device, `ram:BYTES`, an NBD URI, or a name among `devices`. @throws TableError
  */
 export async function openTable(table: string | readonly TableLine[], options: OpenTableOptions = {}): Promise<Device> {
   const lines = parseNumbered(typeof table === 'string' ? table : formatTable(table));
@@ -74,13 +72,13 @@ async function openLine(
     const hint = `expected ${targetTypes.map(({ name }) => name).join(', ')}`;
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
-  const { readOnly = false, direct = false, devices = {}, provider, engine } = options;
+  const { readOnly = false, direct = false, devices = {}, provider, engine, nbd } = options;
   const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
   const { onEvent: notify = () => {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
-    const device = opened.get(spec) ?? openBacking(spec, argument, { readOnly, direct });
+    const device = opened.get(spec) ?? openBacking(spec, argument, { readOnly, direct, clock, ...nbd });
     opened.set(spec, device);
     return device;
   };
@@ -108,8 +106,14 @@ async function openLine(
   }
 }
 
-async function openBacking(spec: string, argument: number, options: FileDeviceOptions): Promise<BlockDevice> {
-  return spec.startsWith('ram:') ? RamDevice.open(spec, argument) : FileDevice.open(spec, argument, options);
+async function openBacking(
+  spec: string,
+  argument: number,
+  options: FileDeviceOptions & NbdDeviceOptions,
+): Promise<BlockDevice> {
+  if (spec.startsWith('ram:')) return RamDevice.open(spec, argument);
+  if (isNbdUri(spec)) return NbdDevice.open(spec, argument, options);
+  return FileDevice.open(spec, argument, options);
 }
 
 /** The same device under the name that the table gives it, for the table to be formatted again. */

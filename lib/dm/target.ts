@@ -1,4 +1,5 @@
 import type { TfmOptions } from '../alg/tfm.js';
+import type { Clock } from '../queue/clock.js';
 import type { MakeMempool, MemoryUsage } from '../queue/mempool.js';
 import type { MakeRequestSource } from '../queue/request-source.js';
 import type { Bio } from './bio.js';
@@ -48,14 +49,6 @@ export interface Target {
 /** Whose crypto a target that needs some is to use, and what runs it. A driver is named in the table (`capi:`). */
 export type CryptoOptions = Pick<TfmOptions, 'provider' | 'engine'>;
 
-/** Timers, so that tests need not wait. */
-export interface Clock {
-  /** Milliseconds since some start, monotonic. */
-  now(): number;
-  /** Calls back after `ms`; the answer cancels it. */
-  after(ms: number, callback: () => void): () => void;
-}
-
 /** What a target tells the owner of its device: what the kernel has in its log, and does itself. */
 export interface TargetEvent {
   /** A block is not what it should be; it was, and has been corrected; or it could not be read. */
@@ -92,6 +85,8 @@ export interface TargetContext {
 export interface TargetType {
   readonly name: string;
   readonly version: readonly [number, number, number];
+  /** Its devices can only be read, and have to be opened so. */
+  readonly readOnly?: boolean;
   /** Makes the target of a table line. @throws TableError in the kernel's words (`ti->error`) */
   ctr(args: readonly string[], context: TargetContext): Promise<Target>;
 }

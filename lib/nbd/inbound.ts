@@ -14,17 +14,21 @@ export class Inbound {
   #error: Error | undefined;
   /** Who waits for more. */
   #wake: (() => void) | undefined;
+  readonly #listeners = {
+    readable: () => this.#wake?.(),
+    end: () => this.#over(),
+    close: () => this.#over(),
+    error: (error: Error) => this.#over(error),
+  };
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const over = (error?: Error) => {
-      this.#error ??= new Disconnected(error?.message ?? 'the connection was closed', { cause: error });
-      this.#wake?.();
-    };
-    socket.on('readable', () => this.#wake?.());
-    socket.on('end', over);
-    socket.on('close', () => over());
-    socket.on('error', over);
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
+  }
+
+  #over(error?: Error): void {
+    this.#error ??= new Disconnected(error?.message ?? 'the connection was closed', { cause: error });
+    this.#wake?.();
   }
 
   /** True after the last byte: asked before a message, an end is no error. */
@@ -46,23 +50,40 @@ export class Inbound {
   /** Fills `bytes`. @throws Disconnected */
   async into(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length; ) {
-      const available = Math.min(this.#socket.readableLength, bytes.length - done);
-      const chunk = available > 0 ? (this.#socket.read(available) as Buffer | null) : null;
+      const chunk = this.#chunk(bytes.length - done);
       if (chunk) {
         bytes.set(chunk, done);
         done += chunk.length;
-      } else {
-        if (this.#error) throw this.#error;
-        await this.#more();
-      }
+      } else await this.#more();
     }
   }
 
   /** Reads past bytes that nobody wants. @throws Disconnected */
   async skip(length: number): Promise<void> {
-    const bytes = Buffer.allocUnsafe(Math.min(length, 1 << 16));
-    for (let left = length; left > 0; left -= Math.min(left, bytes.length))
-      await this.into(bytes.subarray(0, Math.min(left, bytes.length)));
+    for (let left = length; left > 0; ) {
+      const chunk = this.#chunk(left);
+      if (chunk) left -= chunk.length;
+      else await this.#more();
+    }
+  }
+
+  /** What waits for more, now or later, ends as if the other side had gone. */
+  stop(): void {
+    this.#over();
+  }
+
+  /** Leaves the socket to somebody else. */
+  release(): void {
+    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
+  }
+
+  /** What is there already, at most so much; null where that is nothing. @throws Disconnected when nothing will come either */
+  #chunk(most: number): Buffer | null {
+    // What a socket that has been given up still holds is nobody's: whose bytes it was for may have been told that they do not come.
+    const available = this.#socket.destroyed ? 0 : Math.min(this.#socket.readableLength, most);
+    const chunk = available > 0 ? (this.#socket.read(available) as Buffer | null) : null;
+    if (!chunk && this.#error) throw this.#error;
+    return chunk;
   }
 
   #more(): Promise<void> {

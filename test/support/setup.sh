@@ -12,6 +12,10 @@ want depmod kmod
 want xz xz-utils
 want dmsetup dmsetup
 want fio fio
+want nbdkit nbdkit
+want qemu-nbd qemu-utils
+want nbdinfo libnbd-bin
+want openssl openssl
 want cryptsetup cryptsetup-bin
 want setpriv util-linux
 want keyctl keyutils

@@ -1,8 +1,9 @@
+import type { Clock } from '../../queue/clock.js';
 import { type Area, openArea, takeArea } from '../area.js';
 import { Arguments } from '../arguments.js';
 import type { Bio } from '../bio.js';
 import { TableError } from '../table-error.js';
-import type { Clock, Target, TargetType } from '../target.js';
+import type { Target, TargetType } from '../target.js';
 
 /** Where one class of bios goes, how late, and how many of them are held (struct delay_class). */
 interface DelayClass {

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
+import type { Clock } from '../../queue/clock.js';
 import { type Area, openArea, takeArea } from '../area.js';
 import { Arguments } from '../arguments.js';
 import { Bio } from '../bio.js';
 import { TableError } from '../table-error.js';
-import type { Clock, Target, TargetType } from '../target.js';
+import type { Target, TargetType } from '../target.js';
 import { type FlakeyFeatures, formatFeatures, parseFeatures, probabilityBase } from './flakey-features.js';
 
 /** Bits of a bio's flags that exist here (include/linux/blk_types.h): REQ_OP_WRITE and REQ_FUA. */

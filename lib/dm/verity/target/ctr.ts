@@ -199,4 +199,4 @@ function isHex(text: string): boolean {
   return /^([0-9a-f]{2})*$/i.test(text);
 }
 
-export const verity: TargetType = { name: 'verity', version: [1, 10, 0], ctr };
+export const verity: TargetType = { name: 'verity', version: [1, 10, 0], readOnly: true, ctr };
