@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { Device } from '../dm/device.js';
 import { openTable } from '../dm/open-table.js';
 import type { TargetEvent } from '../dm/target.js';
@@ -9,6 +9,7 @@ import { CliError, type Command, Exit, type Invocation, integerOption } from './
 import { readDevice, writeDevice } from './dm-stream.js';
 import { writeOutput } from './output.js';
 import { Progress } from './progress.js';
+import { describeEvent, tableText } from './table-option.js';
 
 /** What `dmalg dm` does, each with the options that only it takes. */
 const actions: Record<string, { run(invocation: Invocation): Promise<void>; options: string[] }> = {
@@ -39,19 +40,12 @@ async function run(invocation: Invocation): Promise<number> {
 async function open(invocation: Invocation, readOnly: boolean): Promise<Device> {
   const table = stringOption(invocation, 'table');
   if (table === undefined) throw new CliError("--table is missing; see 'dmalg dm --help'");
-  const text = table.startsWith('@') ? await readFile(table.slice(1), 'utf8') : table;
+  const text = await tableText(table);
   const { provider, engine } = runOptions(invocation);
   const direct = invocation.values.direct === true;
+  const tell = (event: TargetEvent) => process.stderr.write(`dmalg: ${describeEvent(event)}\n`);
   const onEvent = invocation.values.quiet === true ? undefined : tell;
   return openTable(text, { readOnly, direct, provider, engine, ...(onEvent && { onEvent }) });
-}
-
-/** What the kernel would have in its log. */
-function tell({ kind, area, block, action }: TargetEvent): void {
-  const then = action === 'restart' || action === 'panic' ? `; the table asks for a ${action}` : '';
-  process.stderr.write(
-    `dmalg: ${area} block ${block} ${kind === 'unreadable' ? 'cannot be read' : `is ${kind}`}${then}\n`,
-  );
 }
 
 /** A number of bytes within the device. @throws CliError */
