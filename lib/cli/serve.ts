@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Device } from '../dm/device.js';
 import { openTable } from '../dm/open-table.js';
 import { parseTable } from '../dm/table.js';
@@ -30,15 +31,16 @@ async function run(invocation: Invocation): Promise<number> {
   try {
     const server = new NbdServer({ exports, ...limits, ...(tls && { tls }), log });
     await untilTold(async (told) => {
-      const addresses = await listenEverywhere(server, places);
-      if (!tls?.required && !addresses.every(isLocal))
-        log('warning: other machines can read this without TLS, and write it; --tls require keeps them out');
-      const uris = addresses.flatMap((address) =>
-        exports.map(({ name }) => exportUri(address, name, tls !== undefined)),
-      );
-      process.stdout.write(`${uris.join('\n')}\n`);
-      await told;
-      await server.close();
+      try {
+        const addresses = await listenEverywhere(server, places);
+        if (!tls?.required && !addresses.every(isLocal))
+          log('warning: other machines can use this without TLS; --tls require keeps them out');
+        const link = ({ name }: Export) => addresses.map((address) => exportUri(address, name, tls !== undefined));
+        process.stdout.write(`${exports.flatMap(link).join('\n')}\n`);
+        await told;
+      } finally {
+        await server.close();
+      }
     });
     for (const { readOnly, backing } of exports) if (!readOnly) await backing.flush();
   } finally {
@@ -82,7 +84,9 @@ async function listenEverywhere(server: NbdServer, places: readonly ListenOn[]):
   const addresses: Address[] = [];
   for (const place of places)
     try {
-      addresses.push(await server.listen(place));
+      const address = await server.listen(place);
+      // Clients have folders of their own.
+      addresses.push('path' in address ? { path: resolve(address.path) } : address);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const remedy = code === 'EADDRINUSE' ? '; is another server running?' : '';

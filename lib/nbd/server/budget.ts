@@ -52,7 +52,8 @@ export class Budget {
 
   /** @see Account.take */
   take(account: Account, bytes: number): Promise<void> | undefined {
-    if (this.#queue.length === 0 && this.#fits(account, bytes)) {
+    // Who is ahead may wait for its own share alone; the timer runs while somebody waits for what others hold.
+    if (this.#stopTimer === undefined && this.#fits(account, bytes)) {
       this.#grant(account, bytes);
       return undefined;
     }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Disconnected, type Inbound } from '../inbound.js';
 import { Negotiation, type NegotiationOptions } from './negotiation.js';
@@ -62,11 +61,12 @@ export class Connection {
   /** Says that there is no more, and waits until the client has understood: closed at once, the last replies might be lost to it. */
   async #hangUp(socket: Socket, inbound?: Inbound): Promise<void> {
     if (socket.destroyed) return;
-    const closed = once(socket, 'close');
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     inbound?.release();
     socket.end();
     socket.resume();
     const cancel = this.#resources.budget.options.clock.after(lingerTime, () => this.destroy());
-    await closed.finally(cancel);
+    await closed;
+    cancel();
   }
 }

@@ -72,7 +72,7 @@ export class NbdServer {
     await listen(listener, on);
     listener.on('error', (error) => this.#resources.log(error.message));
     this.#listeners.push(listener);
-    return addressOf(listener.address()!);
+    return addressOf(listener.address(), 'fd' in on ? on.fd : undefined);
   }
 
   /** Takes a client that is connected. Where there are too many, the oldest that has no export yet gives way, or else the new one. */

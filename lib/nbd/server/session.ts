@@ -85,6 +85,11 @@ export class Session {
     const needed = wrong ? 0 : memoryOf(request);
     const cost = bufferBytes(needed);
     await this.#account.take(cost);
+    if (this.#socket.destroyed) {
+      // It has gone while it waited, and what it asked for is not worth the work.
+      this.#account.give(cost);
+      return;
+    }
     const buffer =
       needed > 0 && request.command !== Command.writeZeroes ? this.#resources.buffers.take(needed) : undefined;
     this.#inFlight++;
