@@ -279,7 +279,6 @@ describe('NBD server', () => {
         const peer = negotiated ? await ready(true) : await Peer.connect(path());
         if (!negotiated) peer.socket.write(u32(3));
         peer.socket.end(Buffer.concat(parts));
-        peer.socket.resume();
         const closed = new Promise((resolve) => peer.socket.once('close', resolve));
         peer.inbound.release();
         peer.socket.on('error', () => {});
