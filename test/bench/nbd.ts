@@ -104,7 +104,9 @@ try {
   ];
   const head = ['work', 'must', 'of nbdkit', 'best of best', 'ours', 'nbdkit'];
   process.stdout.write(`${alignTable([head, ...rows]).join('\n')}\n`);
-  process.stdout.write(`resident (must: ${mustMemory} MiB): linear ${residentMiB(linear.pid)}; crypt ${residentMiB(crypt.pid)}\n`);
+  process.stdout.write(
+    `resident (must: ${mustMemory} MiB): linear ${residentMiB(linear.pid)}; crypt ${residentMiB(crypt.pid)}\n`,
+  );
 } finally {
   for (const child of children) child.kill();
   rmSync(folder, { recursive: true, force: true });

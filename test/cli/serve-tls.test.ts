@@ -10,7 +10,12 @@ describe('dmalg serve with TLS, to other programs', function () {
   let folder: string;
 
   before(function () {
-    needPrograms(this, { openssl: 'openssl', nbdinfo: 'libnbd-bin', nbdsh: 'python3-libnbd', 'qemu-img': 'qemu-utils' });
+    needPrograms(this, {
+      openssl: 'openssl',
+      nbdinfo: 'libnbd-bin',
+      nbdsh: 'python3-libnbd',
+      'qemu-img': 'qemu-utils',
+    });
     folder = mkdtempSync(join(tmpdir(), 'dmalg-tls-'));
     const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
     const request = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
@@ -85,7 +90,10 @@ describe('dmalg serve with TLS, to other programs', function () {
     const server = await start('--tls-psk', 'keys', '--tls', 'allow', '--host', '0.0.0.0');
     const uri = server.uri.replace('0.0.0.0', '127.0.0.1');
     expect(nbdsh(folder, withKey('alice', 'keys', uri))).to.deep.equal(served);
-    expect(client(folder, 'nbdinfo', ['--size', uri.replace('nbds', 'nbd')])).to.deep.equal({ status: 0, output: '8192\n' });
+    expect(client(folder, 'nbdinfo', ['--size', uri.replace('nbds', 'nbd')])).to.deep.equal({
+      status: 0,
+      output: '8192\n',
+    });
     expect(await server.stop()).to.equal(0);
     expect(server.stderr).to.contain('dmalg: warning: other machines can use this without TLS');
   });

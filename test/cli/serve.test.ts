@@ -51,12 +51,16 @@ describe('dmalg serve, to other programs', function () {
       });
       const list = JSON.parse(client(folder, 'nbdinfo', ['--list', '--json', uri]).output);
       const sizes = list.exports.map((each: Record<string, unknown>) => [each['export-name'], each['export-size']]);
-      expect(sizes).to.deep.equal([['', mebibyte], ['zero', 4096], ['a/b', 8192]]);
+      expect(sizes).to.deep.equal([
+        ['', mebibyte],
+        ['zero', 4096],
+        ['a/b', 8192],
+      ]);
       const qemu = client(folder, 'qemu-img', ['info', '--output=json', server.uris[2]!]);
       expect(JSON.parse(qemu.output)).to.include({ 'virtual-size': 8192, format: 'raw' });
       const absent = client(folder, 'nbdinfo', [uri.replace('?', 'absent?')]);
       expect(absent.status).to.equal(1);
-      expect(absent.output).to.contain('no such export');
+      expect(absent.output).to.contain('No such file or directory for export: absent');
       expect(await server.stop()).to.equal(0);
       expect(server.stderr).to.equal('');
     }),
@@ -149,7 +153,14 @@ describe('dmalg serve, to other programs', function () {
       writeFileSync(join(folder, 'disk'), Buffer.alloc(4 * mebibyte));
       const line = `0 8192 crypt aes-xts-plain64 ${key} 0 disk 0`;
       const server = await Serving.start(folder, ['--table', line, '--socket', 'socket']);
-      const job = ['--name=job', '--ioengine=nbd', `--uri=${server.uri}`, '--rw=randwrite', '--bs=512-16k', '--iodepth=16'];
+      const job = [
+        '--name=job',
+        '--ioengine=nbd',
+        `--uri=${server.uri}`,
+        '--rw=randwrite',
+        '--bs=512-16k',
+        '--iodepth=16',
+      ];
       const { status, output } = client(folder, 'fio', [...job, '--bs_unaligned=0', '--size=4m', '--verify=crc32c']);
       expect(status, output).to.equal(0);
       expect(output).to.match(/err= 0/);
@@ -193,7 +204,12 @@ describe('dmalg serve, to other programs', function () {
   it(
     'SIGTERM lets requests in flight be answered, takes no more, and SIGHUP changes nothing',
     inFolder(async (folder) => {
-      const server = await Serving.start(folder, ['--table', '0 8 delay ram:4096 0 1500\n8 8 zero', '--socket', 'socket']);
+      const server = await Serving.start(folder, [
+        '--table',
+        '0 8 delay ram:4096 0 1500\n8 8 zero',
+        '--socket',
+        'socket',
+      ]);
       server.child.kill('SIGHUP');
       const script = [
         'import os, signal',
@@ -236,7 +252,7 @@ describe('dmalg serve, to other programs', function () {
 
   it(
     'takes listening sockets of the service manager',
-    inFolder(async function (folder) {
+    inFolder(async (folder) => {
       const path = join(folder, 'socket');
       // What systemd does: the socket as descriptor 3, and the process told by its number that it is meant.
       const manager = [

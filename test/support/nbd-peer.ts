@@ -45,7 +45,14 @@ export class Peer {
     }
   }
 
-  request({ command = 0, flags = 0, cookie = 1n, offset = 0n, length = 0, data = Buffer.alloc(0) as Uint8Array }): void {
+  request({
+    command = 0,
+    flags = 0,
+    cookie = 1n,
+    offset = 0n,
+    length = 0,
+    data = Buffer.alloc(0) as Uint8Array,
+  }): void {
     this.socket.write(requestBytes({ command, flags, cookie, offset, length, data }));
   }
 

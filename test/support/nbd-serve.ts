@@ -40,7 +40,11 @@ export class Serving {
   }
 
   /** Resolves when clients can come. @throws Error with its last words when it ends instead */
-  static async start(folder: string, args: string[], command: string[] = [process.execPath, program]): Promise<Serving> {
+  static async start(
+    folder: string,
+    args: string[],
+    command: string[] = [process.execPath, program],
+  ): Promise<Serving> {
     const [name, ...before] = command;
     const child = spawn(name!, [...before, 'serve', ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     children.push(child);

@@ -101,11 +101,16 @@ describe('NBD server', () => {
     expect(await types(Option.info, goData('other').subarray(1))).to.deep.equal([errInvalid]);
     expect(await types(Option.info, Buffer.concat([goData(''), Buffer.alloc(1)]))).to.deep.equal([errInvalid]);
     expect(await types(Option.go, u32(0xffffffff))).to.deep.equal([errInvalid]);
-    expect(await types(Option.info, Buffer.concat([u32(2), Buffer.from([0xff, 0xfe]), u16(0)]))).to.deep.equal([errInvalid]);
+    expect(await types(Option.info, Buffer.concat([u32(2), Buffer.from([0xff, 0xfe]), u16(0)]))).to.deep.equal([
+      errInvalid,
+    ]);
     expect(await types(Option.info, goData('x'.repeat(4097)))).to.deep.equal([errInvalid]);
     expect(await types(Option.setMetaContext, contextData('', ['base:allocation']))).to.deep.equal([errInvalid]);
     expect(await types(Option.structuredReply)).to.deep.equal([ack]);
-    expect(await types(Option.setMetaContext, contextData('', ['base:allocation', 'x:y']))).to.deep.equal([metaContext, ack]);
+    expect(await types(Option.setMetaContext, contextData('', ['base:allocation', 'x:y']))).to.deep.equal([
+      metaContext,
+      ack,
+    ]);
     expect(await types(Option.listMetaContext, contextData('', []))).to.deep.equal([metaContext, ack]);
     expect(await types(Option.listMetaContext, contextData('', ['qemu:']))).to.deep.equal([ack]);
     expect(await types(Option.setMetaContext, contextData('absent', []))).to.deep.equal([errUnknown]);
@@ -175,7 +180,12 @@ describe('NBD server', () => {
     await start();
     const peer = await ready();
     const huge = { length: 0xffffffff };
-    for (const [command, error] of [[Command.read, 22], [Command.trim, 22], [Command.writeZeroes, 28], [99, 22]] as const) {
+    for (const [command, error] of [
+      [Command.read, 22],
+      [Command.trim, 22],
+      [Command.writeZeroes, 28],
+      [99, 22],
+    ] as const) {
       peer.request({ command, ...huge });
       expect((await peer.simpleReply()).error).to.equal(error);
     }
@@ -270,7 +280,12 @@ describe('NBD server', () => {
       .tuple(fc.integer({ min: 0, max: 12 }), fc.uint8Array({ maxLength: 40 }))
       .map(([type, data]) => Buffer.concat([Buffer.from('IHAVEOPT'), u32(type), u32(data.length), data]));
     const request = fc
-      .tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 31 }), fc.integer({ min: 0, max: 9000 }), fc.nat(9000))
+      .tuple(
+        fc.integer({ min: 0, max: 9 }),
+        fc.integer({ min: 0, max: 31 }),
+        fc.integer({ min: 0, max: 9000 }),
+        fc.nat(9000),
+      )
       .map(([command, flags, offset, length]) => requestBytes({ command, flags, offset: BigInt(offset), length }));
     const garbage = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
     const script = fc.array(fc.oneof(option, request, garbage), { maxLength: 12 });

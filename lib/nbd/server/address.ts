@@ -13,7 +13,8 @@ export function addressOf(listening: AddressInfo | string | null, fd?: number): 
 /** By its inode, in proc_net_unix(5)'s last two columns. An unnamed or abstract socket is reachable by no URI: empty. */
 function pathOf(fd: number): string {
   const [, inode] = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`)) ?? [];
-  const [, path = ''] = new RegExp(`^(?:\\S+ +){6}${inode} (/.*)$`, 'm').exec(readFileSync('/proc/net/unix', 'utf8')) ?? [];
+  const [, path = ''] =
+    new RegExp(`^(?:\\S+ +){6}${inode} (/.*)$`, 'm').exec(readFileSync('/proc/net/unix', 'utf8')) ?? [];
   return path;
 }
 
