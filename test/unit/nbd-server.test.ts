@@ -220,7 +220,7 @@ describe('NBD server', () => {
     const clock = new ManualClock();
     const backing = new HeldBacking();
     await start(backing, { memory: 32 * mebibyte, clock });
-    // Eight mebibytes are a share: each has one request in the export and no more are read.
+    // One request is more than a share: each has that one in the export, and no more are read.
     const greedy = await Promise.all(Array.from({ length: 4 }, () => ready()));
     for (const peer of greedy)
       for (let index = 0; index < 8; index++) peer.request({ command: Command.read, length: 8 * mebibyte });
