@@ -49,10 +49,11 @@ check: build unit ## types, lint, format, unit tests
 unit: build
 	npx mocha 'dist/test/unit/**/*.test.js'
 
-bench: setup build ## the figures of test/bench/RESULTS.md, here and in the test kernel (wants fio, openssl, time, veritysetup)
+bench: setup build ## the figures of test/bench/RESULTS.md, here and in the test kernel (wants fio, nbdcopy, nbdkit, openssl, time, veritysetup)
 	$(CC) -O2 -Wall -o dist/test/bench/syscall-loop test/bench/syscall-loop.c
 	node dist/test/bench/crypt.js
 	node dist/test/bench/verity.js
+	node dist/test/bench/nbd.js
 	$(DMALG) lab --kernel aio -- node dist/test/bench/alg.js
 	$(DMALG) lab --kernel current -- node dist/test/bench/dm.js
 

@@ -42,7 +42,8 @@ export function runOptions(invocation: Invocation): {
   };
 }
 
-function oneOf<T extends string>(invocation: Invocation, name: string, words: readonly [T, ...T[]]): T {
+/** The option's value, one of the words; the first where it is not given. @throws CliError */
+export function oneOf<T extends string>(invocation: Invocation, name: string, words: readonly [T, ...T[]]): T {
   const given = stringOption(invocation, name) ?? words[0];
   const found = words.find((word) => word === given);
   if (found === undefined) throw new CliError(`--${name}: expected ${words.join(', ')}, got '${given}'`);

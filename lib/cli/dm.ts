@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { Device } from '../dm/device.js';
 import { openTable } from '../dm/open-table.js';
 import type { TargetEvent } from '../dm/target.js';
@@ -10,6 +10,7 @@ import { CliError, type Command, Exit, type Invocation, integerOption } from './
 import { readDevice, writeDevice } from './dm-stream.js';
 import { writeOutput } from './output.js';
 import { Progress } from './progress.js';
+import { describeEvent, describeReconnection, tableText } from './table-option.js';
 
 /** What `dmalg dm` does, each with the options that only it takes. */
 const actions: Record<string, { run(invocation: Invocation): Promise<void>; options: string[] }> = {
@@ -40,28 +41,16 @@ async function run(invocation: Invocation): Promise<number> {
 async function open(invocation: Invocation, readOnly: boolean): Promise<Device> {
   const table = stringOption(invocation, 'table');
   if (table === undefined) throw new CliError("--table is missing; see 'dmalg dm --help'");
-  const text = table.startsWith('@') ? await readFile(table.slice(1), 'utf8') : table;
+  const text = await tableText(table);
   const { provider, engine } = runOptions(invocation);
   const direct = invocation.values.direct === true;
+  const tell = (text: string) => process.stderr.write(`dmalg: ${text}\n`);
+  const events = {
+    onEvent: (event: TargetEvent) => tell(describeEvent(event)),
+    nbd: { onReconnect: (event: Reconnection) => tell(describeReconnection(event)) },
+  };
   const isQuiet = invocation.values.quiet === true;
-  const events = isQuiet ? {} : { onEvent: tell, nbd: { onReconnect: tellOfReconnection } };
-  return openTable(text, { readOnly, direct, provider, engine, ...events });
-}
-
-/** What the kernel would have in its log. */
-function tell({ kind, area, block, action }: TargetEvent): void {
-  const then = action === 'restart' || action === 'panic' ? `; the table asks for a ${action}` : '';
-  process.stderr.write(
-    `dmalg: ${area} block ${block} ${kind === 'unreadable' ? 'cannot be read' : `is ${kind}`}${then}\n`,
-  );
-}
-
-/** What had been answered but not flushed is gone if the server lost its memory, and only its owner can know. */
-function tellOfReconnection({ uri, cause, unflushed }: Reconnection): void {
-  const loss = unflushed
-    ? `; ${unflushed} bytes written before were not flushed: lost, if the server lost its memory`
-    : '';
-  process.stderr.write(`dmalg: ${uri}: connected again after ${cause.message}${loss}\n`);
+  return openTable(text, { readOnly, direct, provider, engine, ...(!isQuiet && events) });
 }
 
 /** A number of bytes within the device. @throws CliError */

@@ -12,6 +12,7 @@ const commands: Record<string, () => Promise<Command>> = {
   verity: async () => (await import('./verity.js')).verity,
   crypt: async () => (await import('./crypt.js')).crypt,
   dm: async () => (await import('./dm.js')).dm,
+  serve: async () => (await import('./serve.js')).serve,
   hash: async () => (await import('./hash.js')).hash,
   encrypt: async () => (await import('./seal.js')).encrypt,
   decrypt: async () => (await import('./seal.js')).decrypt,

@@ -24,3 +24,27 @@ export async function untilStopped<T>(run: (signal: AbortSignal) => Promise<T>):
     for (const signal of stopSignals) process.off(signal, stop);
   }
 }
+
+/**
+ * Runs a server, which `told` tells to end: SIGINT or SIGTERM. The second one ends the process at once, with the status that a shell gives to
+ * a command killed so. SIGHUP, when a terminal goes away, ends nothing.
+ */
+export async function untilTold<T>(run: (told: Promise<void>) => Promise<T>): Promise<T> {
+  let tell = () => {};
+  const told = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  let isTold = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (isTold) process.exit(128 + constants.signals[signal]);
+    isTold = true;
+    tell();
+  };
+  const listeners = { SIGINT: stop, SIGTERM: stop, SIGHUP: () => {} };
+  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener);
+  try {
+    return await run(told);
+  } finally {
+    for (const [signal, listener] of Object.entries(listeners)) process.off(signal, listener);
+  }
+}

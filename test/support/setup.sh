@@ -21,6 +21,11 @@ want setpriv util-linux
 want keyctl keyutils
 want clang-format clang-format
 want chromium chromium
+want nbdinfo libnbd-bin
+want qemu-img qemu-utils
+want nbdkit nbdkit
+want openssl openssl
+[ -e /usr/lib/python3/dist-packages/nbd.py ] || need="$need python3-libnbd"
 [ -e /usr/include/isa-l.h ] || need="$need libisal-dev"
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"
 [ -z "$need" ] && exit 0

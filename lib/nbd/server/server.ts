@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { type Clock, systemClock } from '../../queue/clock.js';
+import { maxPayload } from '../protocol.js';
+import { type Address, addressOf } from './address.js';
+import { Budget } from './budget.js';
+import { BufferPool } from './buffer-pool.js';
+import { Connection } from './connection.js';
+import type { Export } from './export.js';
+import { LimitedLog } from './limited-log.js';
+import { type ListenOn, listen } from './listen.js';
+import type { Resources } from './resources.js';
+import type { TlsUpgrade } from './tls-upgrade.js';
+
+/** Milliseconds that a client may keep others waiting for memory; and that requests in flight have when the server ends. */
+const patience = 10_000;
+const drainTime = 20_000;
+
+/** A connection's part of the memory: by default 4 MiB, which processors' caches hold and which fill any socket. */
+const shares = 16;
+
+export interface NbdServerOptions {
+  exports: readonly Export[];
+  /** Without it there is none; `required`: nothing is answered without it. */
+  tls?: { upgrade: TlsUpgrade; required: boolean };
+  /** Clients at a time. Default 256. */
+  maxConnections?: number;
+  /** Bytes of all requests that are being received or answered: 32 MiB or more. Default 64 MiB. */
+  memory?: number;
+  /** Hears what the server's owner should know: reads that failed, clients that were cut off. */
+  log?: (line: string) => void;
+  clock?: Clock;
+}
+
+/** Serves exports over NBD: fixed newstyle negotiation, on any number of sockets. Source: doc/proto.md of NetworkBlockDevice/nbd. */
+export class NbdServer {
+  readonly #exports: ReadonlyMap<string, Export>;
+  readonly #options: NbdServerOptions;
+  readonly #resources: Resources;
+  readonly #maxConnections: number;
+  readonly #listeners: NetServer[] = [];
+  /** The oldest first. */
+  readonly #connections = new Map<Connection, Promise<void>>();
+
+  /** @throws RangeError for too little memory, or two exports of one name */
+  constructor(options: NbdServerOptions) {
+    const { exports, maxConnections = 256, memory = 64 << 20, log = () => {}, clock = systemClock } = options;
+    if (memory < maxPayload) throw new RangeError(`memory: expected ${maxPayload} bytes or more, got ${memory}`);
+    this.#exports = new Map(exports.map((each) => [each.name, each]));
+    if (this.#exports.size < exports.length) throw new RangeError('exports: expected a name of its own for each');
+    this.#options = options;
+    this.#maxConnections = maxConnections;
+    const limited = new LimitedLog(log, clock);
+    this.#resources = {
+      budget: new Budget({ total: memory, share: memory / shares, patience, clock }),
+      buffers: new BufferPool(memory),
+      log: (line) => limited.line(line),
+    };
+  }
+
+  /** Bytes of requests in flight, and of the buffers that are kept for them. */
+  get memoryUsage(): { inFlight: number; buffers: number } {
+    return { inFlight: this.#resources.budget.used, buffers: this.#resources.buffers.bytes };
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes clients from now on; it may be called for several places. @see listen */
+  async listen(on: ListenOn): Promise<Address> {
+    const listener = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.serve(socket),
+    );
+    await listen(listener, on);
+    listener.on('error', (error) => this.#resources.log(error.message));
+    this.#listeners.push(listener);
+    return addressOf(listener.address(), 'fd' in on ? on.fd : undefined);
+  }
+
+  /** Takes a client that is connected. Where there are too many, the oldest that has no export yet gives way, or else the new one. */
+  serve(socket: Socket): void {
+    if (this.#connections.size >= this.#maxConnections) {
+      const idle = [...this.#connections.keys()].find((each) => each.idle);
+      if (!idle) {
+        socket.destroy();
+        return;
+      }
+      idle.destroy();
+    }
+    const { tls } = this.#options;
+    const connection = new Connection(socket, { exports: this.#exports, ...(tls && { tls }) }, this.#resources);
+    const over = connection.run().finally(() => this.#connections.delete(connection));
+    this.#connections.set(connection, over);
+  }
+
+  /** Takes no more clients and requests, and answers those that are in flight. Clients that do not take their answers are cut off. */
+  async close(): Promise<void> {
+    const closed = this.#listeners.splice(0).map((listener) => once(listener.close(), 'close'));
+    for (const connection of this.#connections.keys()) connection.drain();
+    const { clock } = this.#resources.budget.options;
+    const cancel = clock.after(drainTime, () => {
+      for (const connection of this.#connections.keys()) connection.destroy();
+    });
+    await Promise.all([...this.#connections.values(), ...closed]);
+    cancel();
+  }
+}

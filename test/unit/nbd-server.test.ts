@@ -1,0 +1,317 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { openTable } from '../../lib/dm/open-table.js';
+import { Disconnected } from '../../lib/nbd/inbound.js';
+import { Command, Option, OptionReply, ReplyType } from '../../lib/nbd/protocol.js';
+import type { Backing } from '../../lib/nbd/server/export.js';
+import { NbdServer, type NbdServerOptions } from '../../lib/nbd/server/server.js';
+import { activatedSockets } from '../../lib/nbd/server/socket-activation.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { contextData, goData, Peer, requestBytes, u16, u32, u64 } from '../support/nbd-peer.js';
+
+const mebibyte = 2 ** 20;
+
+/** Reads of it end when the test says so. */
+class HeldBacking implements Backing {
+  readonly size = 64 * mebibyte;
+  readonly blockSize = 512;
+  readonly discards = true;
+  readonly held: (() => void)[] = [];
+  #wake = () => {};
+
+  read(): Promise<void> {
+    return new Promise((resolve) => {
+      this.held.push(resolve);
+      this.#wake();
+    });
+  }
+
+  /** Resolves when so many reads are held. */
+  async reads(count: number): Promise<void> {
+    while (this.held.length < count)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+  }
+
+  async write(): Promise<void> {}
+  async flush(): Promise<void> {}
+  async discard(): Promise<void> {}
+}
+
+describe('NBD server', () => {
+  let folder: string;
+  let server: NbdServer;
+  const path = () => join(folder, 'socket');
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'dmalg-nbd-'));
+  });
+  afterEach(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function start(backing?: Backing, options: Partial<NbdServerOptions> = {}): Promise<void> {
+    const device = backing ?? (await openTable('0 16 linear ram:8192 0'));
+    const rest = { name: 'other', readOnly: true, backing: device };
+    server = new NbdServer({ exports: [{ name: '', readOnly: false, backing: device }, rest], ...options });
+    await server.listen({ path: path() });
+  }
+
+  /** A client in transmission, without structured replies if not asked for. */
+  async function ready(structured = false): Promise<Peer> {
+    const peer = await Peer.connect(path());
+    await peer.greet();
+    if (structured) await peer.ask(Option.structuredReply);
+    expect((await peer.ask(Option.go, goData(''))).at(-1)!.type).to.equal(OptionReply.ack);
+    return peer;
+  }
+
+  /** That a well-behaved client is served. */
+  async function serves(): Promise<void> {
+    const peer = await ready();
+    peer.request({ command: Command.read, cookie: 77n, offset: 8000n, length: 192 });
+    const { error, cookie, data } = await peer.simpleReply(192);
+    expect([error, cookie, data.length]).to.deep.equal([0, 77n, 192]);
+    peer.destroy();
+  }
+
+  /** That the server has hung up: nothing comes any more. */
+  async function isCutOff(peer: Peer): Promise<void> {
+    const error = await peer.inbound.take(1 << 20).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(Disconnected);
+    peer.destroy();
+  }
+
+  it('answers options, known and unknown, right and wrong', async () => {
+    await start();
+    const peer = await Peer.connect(path());
+    expect((await peer.greet()).toString('hex')).to.equal('4e42444d4147494349484156454f50540003');
+    const types = async (option: number, data?: Uint8Array) => (await peer.ask(option, data)).map(({ type }) => type);
+    const { ack, info, server: listed, metaContext } = OptionReply;
+    const { errUnsup, errInvalid, errUnknown, errPolicy } = OptionReply;
+    expect(await types(99, Buffer.alloc(60_000))).to.deep.equal([errUnsup]);
+    expect(await types(Option.list)).to.deep.equal([listed, listed, ack]);
+    expect(await types(Option.list, Buffer.alloc(1))).to.deep.equal([errInvalid]);
+    expect(await types(Option.startTls)).to.deep.equal([errPolicy]);
+    expect(await types(Option.info, goData('absent'))).to.deep.equal([errUnknown]);
+    expect(await types(Option.info, goData('other').subarray(1))).to.deep.equal([errInvalid]);
+    expect(await types(Option.info, Buffer.concat([goData(''), Buffer.alloc(1)]))).to.deep.equal([errInvalid]);
+    expect(await types(Option.go, u32(0xffffffff))).to.deep.equal([errInvalid]);
+    expect(await types(Option.info, Buffer.concat([u32(2), Buffer.from([0xff, 0xfe]), u16(0)]))).to.deep.equal([
+      errInvalid,
+    ]);
+    expect(await types(Option.info, goData('x'.repeat(4097)))).to.deep.equal([errInvalid]);
+    expect(await types(Option.setMetaContext, contextData('', ['base:allocation']))).to.deep.equal([errInvalid]);
+    expect(await types(Option.structuredReply)).to.deep.equal([ack]);
+    expect(await types(Option.setMetaContext, contextData('', ['base:allocation', 'x:y']))).to.deep.equal([
+      metaContext,
+      ack,
+    ]);
+    expect(await types(Option.listMetaContext, contextData('', []))).to.deep.equal([metaContext, ack]);
+    expect(await types(Option.listMetaContext, contextData('', ['qemu:']))).to.deep.equal([ack]);
+    expect(await types(Option.setMetaContext, contextData('absent', []))).to.deep.equal([errUnknown]);
+    const [first, name, size] = await peer.ask(Option.info, goData('other', [1]));
+    expect([first!.type, first!.data.readBigUInt64BE(2)]).to.deep.equal([info, 8192n]);
+    expect(first!.data.readUInt16BE(10) & 3).to.equal(3); // read-only
+    expect(name!.data.subarray(2).toString()).to.equal('other');
+    expect(size!.data.toString('hex')).to.equal('0003000000010000100002000000');
+    expect(await types(Option.abort)).to.deep.equal([ack]);
+    await isCutOff(peer);
+  });
+
+  it('serves old clients, with and without the zeroes', async () => {
+    await start();
+    for (const flags of [0, 1, 2, 3]) {
+      const peer = await Peer.connect(path());
+      await peer.greet(flags);
+      peer.option(Option.exportName);
+      const answer = await peer.inbound.take(flags & 2 ? 10 : 134);
+      expect(answer.readBigUInt64BE()).to.equal(8192n);
+      peer.request({ command: Command.write, cookie: 5n, offset: 511n, length: 3, data: Buffer.from('abc') });
+      peer.request({ command: Command.flush, cookie: 6n });
+      const cookies = [(await peer.simpleReply()).cookie, (await peer.simpleReply()).cookie];
+      expect(cookies.sort()).to.deep.equal([5n, 6n]);
+      peer.request({ command: Command.read, offset: 510n, length: 5 });
+      expect((await peer.simpleReply(5)).data.toString('latin1')).to.equal('\0abc\0');
+      peer.request({ command: Command.disconnect });
+      await isCutOff(peer);
+    }
+  });
+
+  it('an error tells its place, and a client that half-closes has its answers', async () => {
+    await start(await openTable('0 8 zero\n8 8 error'));
+    const peer = await ready(true);
+    peer.request({ command: Command.read, cookie: 9n, offset: 4000n, length: 200 });
+    peer.socket.end();
+    const { type, flags, cookie, payload } = await peer.chunk();
+    expect({ type, flags, cookie }).to.deep.equal({ type: ReplyType.errorOffset, flags: 1, cookie: 9n });
+    expect(payload.toString('hex')).to.equal(Buffer.concat([u32(5), u16(0), u64(4096n)]).toString('hex'));
+    await isCutOff(peer);
+  });
+
+  const hangUps: Record<string, (peer: Peer) => void> = {
+    'unknown client flags': (peer) => peer.socket.write(u32(4)),
+    'an option without its magic number': (peer) => peer.socket.write(Buffer.alloc(20, 1)),
+    'an option of 4 GiB': (peer) =>
+      peer.socket.write(Buffer.concat([u32(3), Buffer.from('IHAVEOPT'), u32(7), u32(0xffffffff)])),
+    'an old client and an unknown name': (peer) => {
+      peer.socket.write(u32(3));
+      peer.option(Option.exportName, Buffer.from('absent'));
+    },
+    'thousands of options': (peer) => {
+      peer.socket.write(u32(3));
+      for (let index = 0; index < 2000; index++) peer.option(99);
+    },
+  };
+  for (const [what, say] of Object.entries(hangUps))
+    it(`hangs up on ${what}`, async () => {
+      await start();
+      const peer = await Peer.connect(path());
+      say(peer);
+      await isCutOff(peer);
+      await serves();
+    });
+
+  it('lengths of 4 GiB are refused without memory, and a request without its magic number ends the connection', async () => {
+    await start();
+    const peer = await ready();
+    const huge = { length: 0xffffffff };
+    for (const [command, error] of [
+      [Command.read, 22],
+      [Command.trim, 22],
+      [Command.writeZeroes, 28],
+      [99, 22],
+    ] as const) {
+      peer.request({ command, ...huge });
+      expect((await peer.simpleReply()).error).to.equal(error);
+    }
+    peer.request({ command: Command.write, length: 100_000, data: Buffer.alloc(100_000) });
+    expect((await peer.simpleReply()).error).to.equal(28); // what followed has been read past
+    peer.request({ command: Command.read, offset: 2n ** 64n - 1n, length: 2 });
+    expect((await peer.simpleReply()).error).to.equal(22);
+    expect(server.memoryUsage.buffers).to.equal(0);
+    peer.request({ command: Command.write, ...huge });
+    peer.destroy();
+    const other = await ready();
+    other.socket.write(Buffer.alloc(28, 7));
+    await isCutOff(other);
+    await serves();
+  });
+
+  it('clients that go in the middle of anything leave nothing behind', async () => {
+    await start();
+    const whole = requestBytes({ command: Command.write, length: 600, data: Buffer.alloc(600, 1) });
+    for (let cut = 0; cut <= whole.length; cut += 61) {
+      const peer = await ready();
+      peer.request({ command: Command.read, length: 8192 });
+      peer.socket.end(whole.subarray(0, cut));
+      peer.destroy();
+    }
+    await serves();
+    await server.close();
+    expect([server.connections, server.memoryUsage.inFlight]).to.deep.equal([0, 0]);
+  });
+
+  it('a client that asks and does not read holds no more than its share, and goes when others need it', async () => {
+    const clock = new ManualClock();
+    const backing = new HeldBacking();
+    await start(backing, { memory: 32 * mebibyte, clock });
+    // One request is more than a share: each has that one in the export, and no more are read.
+    const greedy = await Promise.all(Array.from({ length: 4 }, () => ready()));
+    for (const peer of greedy)
+      for (let index = 0; index < 8; index++) peer.request({ command: Command.read, length: 8 * mebibyte });
+    await backing.reads(4);
+    expect(server.memoryUsage.inFlight).to.equal(32 * mebibyte);
+    const patient = await ready();
+    patient.request({ command: Command.read, length: 4096 });
+    for (const end of backing.held.splice(0)) end();
+    // The replies of eight mebibytes fill the sockets, and nobody reads them.
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(server.memoryUsage.inFlight).to.equal(32 * mebibyte);
+    clock.pass(10_000);
+    clock.pass(10_000);
+    await backing.reads(1);
+    for (const end of backing.held.splice(0)) end();
+    expect((await patient.simpleReply(4096)).error).to.equal(0);
+    expect(server.memoryUsage.buffers).to.be.at.most(32 * mebibyte);
+    for (const peer of [...greedy, patient]) peer.destroy();
+  });
+
+  it('reads no more of a connection that has 128 requests in flight', async () => {
+    const backing = new HeldBacking();
+    await start(backing);
+    const peer = await ready();
+    for (let index = 0; index < 400; index++) peer.request({ command: Command.read, length: 1 });
+    await backing.reads(128);
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(backing.held).to.have.length(128);
+    for (let answered = 0; answered < 400; answered++) {
+      await backing.reads(1);
+      backing.held.shift()!();
+      expect((await peer.simpleReply(1)).error).to.equal(0);
+    }
+    peer.destroy();
+  });
+
+  it('a thousand silent connections keep nobody out, and go when their time is over', async () => {
+    const clock = new ManualClock();
+    await start(undefined, { clock, maxConnections: 100 });
+    const good = await ready();
+    const silent: Peer[] = [];
+    for (let index = 0; index < 1000; index++) silent.push(await Peer.connect(path()));
+    await serves();
+    good.request({ command: Command.read, length: 512 });
+    expect((await good.simpleReply(512)).error).to.equal(0);
+    expect(server.connections).to.be.at.most(100);
+    clock.pass(10_000);
+    await isCutOff(silent.at(-1)!);
+    good.request({ command: Command.read, length: 512 });
+    expect((await good.simpleReply(512)).error).to.equal(0);
+    for (const peer of [good, ...silent]) peer.destroy();
+  });
+
+  it('any bytes, in the negotiation or after it, do no harm', async () => {
+    await start();
+    const option = fc
+      .tuple(fc.integer({ min: 0, max: 12 }), fc.uint8Array({ maxLength: 40 }))
+      .map(([type, data]) => Buffer.concat([Buffer.from('IHAVEOPT'), u32(type), u32(data.length), data]));
+    const request = fc
+      .tuple(
+        fc.integer({ min: 0, max: 9 }),
+        fc.integer({ min: 0, max: 31 }),
+        fc.integer({ min: 0, max: 9000 }),
+        fc.nat(9000),
+      )
+      .map(([command, flags, offset, length]) => requestBytes({ command, flags, offset: BigInt(offset), length }));
+    const garbage = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+    const script = fc.array(fc.oneof(option, request, garbage), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(script, fc.boolean(), async (parts, negotiated) => {
+        const peer = negotiated ? await ready(true) : await Peer.connect(path());
+        if (!negotiated) peer.socket.write(u32(3));
+        peer.socket.end(Buffer.concat(parts));
+        const closed = new Promise((resolve) => peer.socket.once('close', resolve));
+        peer.inbound.release();
+        peer.socket.on('error', () => {});
+        peer.socket.resume();
+        await closed;
+        await serves();
+      }),
+      { numRuns: 60 },
+    );
+    expect(server.memoryUsage.inFlight).to.equal(0);
+  });
+});
+
+describe('socket activation', () => {
+  it('takes the sockets that are meant for this process', () => {
+    expect(activatedSockets({ LISTEN_PID: '12', LISTEN_FDS: '2' }, 12)).to.deep.equal([3, 4]);
+    expect(activatedSockets({ LISTEN_PID: '13', LISTEN_FDS: '2' }, 12)).to.deep.equal([]);
+    expect(activatedSockets({ LISTEN_PID: '12', LISTEN_FDS: 'x' }, 12)).to.deep.equal([]);
+    expect(activatedSockets({}, 12)).to.deep.equal([]);
+  });
+});
