@@ -30,6 +30,15 @@ export const experiments: Readonly<Record<Report['experiment'], Run>> = {
   mempool: compareMempool,
 };
 
+/** How much of the time each has: fio is slow to start, and a stack of devices is soon seen to stand still. */
+const weights: Readonly<Record<Report['experiment'], number>> = {
+  iv: 4,
+  verity: 5,
+  workqueue: 7,
+  units: 5,
+  mempool: 3,
+};
+
 /** In progress, an experiment is as long as another. */
 const share = 1000;
 
@@ -39,7 +48,10 @@ export async function compareAll(options: { quick: boolean }, watch: Watch = {})
   watch.described?.(environment);
   const runs = Object.entries(experiments);
   watch.planned?.(runs.length * share);
-  const budget = new TimeBudget(watch.seconds ?? Number.POSITIVE_INFINITY, runs.length);
+  const budget = new TimeBudget(
+    watch.seconds ?? Number.POSITIVE_INFINITY,
+    Object.values(weights).reduce((sum, weight) => sum + weight, 0),
+  );
   const reports: Report[] = [];
   for (const [name, run] of runs) {
     if (watch.signal?.aborted) break;
@@ -59,7 +71,7 @@ export async function compareAll(options: { quick: boolean }, watch: Watch = {})
       },
       ran: (work, where) => advance((share * work) / planned, where),
     };
-    const seconds = budget.next();
+    const seconds = budget.next(weights[name as Report['experiment']]);
     const report = await run(options, Number.isFinite(seconds) ? limited(one, seconds) : one);
     advance(left, 'done');
     reports.push(report);

@@ -53,7 +53,7 @@ export interface Plan {
   repetitions: number;
   /** No further round begins after so long, once there are as many as the rank-sum test needs; and none after twice as long. */
   seconds?: number;
-  /** Rounds in front that do not count: the code is compiled and the caches are filled in them. */
+  /** Rounds in front that do not count: the code is compiled and the caches are filled in them. Fewer where they would take a quarter of the time. */
   warmUps: number;
   /** Stops after the run that is on its way; what counts is then the rounds that were complete. */
   signal?: StopSignal | undefined;
@@ -82,6 +82,7 @@ export async function measure(trials: Trial[], plan: Plan): Promise<Measurement[
   const limit = 1000 * (plan.seconds ?? Number.POSITIVE_INFINITY);
   const isLate = (times: number) => performance.now() - start > limit * times;
   for (let round = -plan.warmUps; round < plan.repetitions; round++) {
+    if (round < 0 && isLate(1 / 4)) continue;
     if (rounds.length > 0 && isLate(rounds.length >= leastRounds ? 1 : 2)) break;
     const samples = new Map<Trial, Sample>();
     for (const trial of round % 2 === 0 ? trials : [...trials].reverse()) {

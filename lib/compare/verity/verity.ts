@@ -58,7 +58,7 @@ export async function compareVerity({ quick }: { quick: boolean }, watch: Watch 
         seconds: budget.next(),
         warmUps: measured.length === 0 ? firstWarmUps : laterWarmUps,
       };
-      const group = await measureCase(files, what, what.special ? specialPlan(what.special) : limits, { quick, watch });
+      const group = await measureCase(files, what, what.special ? specialPlan(what.special) : limits, watch);
       watch.ran?.(1, caseName(what));
       if (!group) break;
       measured.push({ what, group });
@@ -137,19 +137,12 @@ function specialPlan(special: NonNullable<VerityCase['special']>): Plan {
 }
 
 /** Bios of a repetition: few, as the slowest arm takes a millisecond and more for a block where the machine is an emulated one. */
-function biosOf({ bioSize, depth, special }: VerityCase, quick: boolean): number {
-  return quick || special ? Math.max(depth, 4) : imageSize / bioSize;
-}
+const biosOf = ({ depth }: VerityCase): number => Math.max(depth, 4);
 
-async function measureCase(
-  files: Files,
-  what: VerityCase,
-  plan: Plan,
-  { quick, watch }: { quick: boolean; watch: Watch },
-): Promise<Group | undefined> {
+async function measureCase(files: Files, what: VerityCase, plan: Plan, watch: Watch): Promise<Group | undefined> {
   const { provider, engine, bioSize, depth, special } = what;
   const elements = special && 'elements' in special ? special.elements : Number.POSITIVE_INFINITY;
-  const material = new VerityMaterial(files.image.bytes, bioSize, biosOf(what, quick));
+  const material = new VerityMaterial(files.image.bytes, bioSize, biosOf(what));
   const opened: Device[] = [];
   try {
     const trials: VerityTrial[] = [];

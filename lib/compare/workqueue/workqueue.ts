@@ -114,7 +114,12 @@ async function measureOurs(
       return workqueueArms.map(({ name }, index) => new WorkqueueTrial(name, ram, opened[index] ?? ram, work));
     };
     // The default arm says how many requests a run is to have.
-    const [sample] = await measure(trialsOf(sampleRequests).slice(0, 1), { repetitions: 7, warmUps: 2, signal });
+    const [sample] = await measure(trialsOf(sampleRequests).slice(0, 1), {
+      repetitions: 7,
+      warmUps: 2,
+      seconds: seconds / 8,
+      signal,
+    });
     const rate = sample ? sampleRequests / median(sample.seconds) : 0;
     const requests = Math.min(mostRequests, Math.max(sampleRequests, Math.ceil((rate * runSeconds) / 32) * 32));
     return await measureGroup(name, trialsOf(requests), workqueuePairs, {
