@@ -2,7 +2,6 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events';
 import {
   closeSync,
-  existsSync,
   fsyncSync,
   mkdirSync,
   mkdtempSync,
@@ -63,7 +62,8 @@ class Server {
 /** Runs a program. @throws Error with what it printed */
 function run(command: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-  if (error || status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error ?? `${status} ${stdout}${stderr}`}`);
+  if (error || status !== 0)
+    throw new Error(`${command} ${args.join(' ')}: ${error ?? `${status} ${stdout}${stderr}`}`);
   return stdout;
 }
 
@@ -90,7 +90,7 @@ function expectTree(folder: string, files: ReadonlyMap<string, Buffer>): void {
   for (const [path, bytes] of files) expect(readFileSync(join(folder, path)).equals(bytes), path).to.equal(true);
 }
 
-describe("a table, served to this kernel's NBD client", function () {
+describe("a table, served to this kernel's NBD client", () => {
   const missing = ['nbd-client', 'mkfs.ext4', 'e2fsck', 'modprobe'].find((tool) => spawnSync(tool, ['-V']).error);
   let folder: string;
   let mountPoint: string;
@@ -135,7 +135,7 @@ describe("a table, served to this kernel's NBD client", function () {
     const synced = writeTree(mountPoint, 2);
     run('sync', '--file-system', mountPoint);
     // What comes now may be lost with the server, but no more than that.
-    writeFileSync(join(mountPoint, 'not synced'), randomBytes("not synced", 50_000));
+    writeFileSync(join(mountPoint, 'not synced'), randomBytes('not synced', 50_000));
     await server.stop('SIGKILL');
     spawnSync('umount', [mountPoint]);
     detach();
@@ -163,15 +163,17 @@ describe("a table, served to this kernel's NBD client", function () {
     // Without a journal: a device that cannot be written cannot play one back.
     run('mkfs.ext4', '-q', '-b', '4096', '-O', '^has_journal', '-d', source, image);
     const [hash, fec] = [join(folder, 'hash'), join(folder, 'fec')];
-    const { dataBlocks, hashBlocks, rootHash, salt } = await formatVerity(image, hash, { fec: { path: fec, roots: 2 } });
+    const { dataBlocks, hashBlocks, rootHash, salt } = await formatVerity(image, hash, {
+      fec: { path: fec, roots: 2 },
+    });
     const largest = files.get('folder 0/file 3 of 300000')!;
     const at = readFileSync(image).indexOf(largest.subarray(8192, 12288));
     expect(at % 4096, 'a block of a file').to.equal(0);
     const fd = openSync(image, 'r+');
-    writeSync(fd, randomBytes("corrupted", 4096), 0, 4096, at);
+    writeSync(fd, randomBytes('corrupted', 4096), 0, 4096, at);
     fsyncSync(fd);
     closeSync(fd);
-    const line = `0 ${dataBlocks * 8} verity 1 ${image} ${hash} 4096 4096 ${dataBlocks} 1 sha256 ${rootHash.toString('hex')} ${salt.toString('hex')}`;
+    const line = `0 ${dataBlocks * 8} verity 1 ${image} ${hash} 4096 4096 ${dataBlocks} 1 sha256 ${rootHash.toString('hex')} ${Buffer.from(salt).toString('hex')}`;
     const withFec = `${line} 8 use_fec_from_device ${fec} fec_blocks ${dataBlocks + hashBlocks} fec_start 0 fec_roots 2`;
     const spoilt = 'folder 0/file 3 of 300000';
     for (const [table, corrects] of [
