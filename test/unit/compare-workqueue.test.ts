@@ -87,12 +87,12 @@ describe('compare workqueue', function () {
   });
 
   it('concludes what the figures say of document 2', () => {
-    const group = (op: 'read' | 'write', ratio: number, verdict: 'differs' | 'does not differ') => {
+    const group = (op: 'read' | 'write', ratio: number, verdict: 'differs' | 'does not differ', repetitions = 6) => {
       const name = loadName({ op, order: 'sequential', depth: 1, cipher: nullCipher });
       const arm = `no_${op}_workqueue`;
       const results = [
-        { arm: 'default', throughput: 50 * 2 ** 20 },
-        { arm, throughput: 50 * ratio * 2 ** 20 },
+        { arm: 'default', throughput: 50 * 2 ** 20, repetitions },
+        { arm, throughput: 50 * ratio * 2 ** 20, repetitions },
       ];
       return { name, results, comparisons: [{ arm, ratio, verdict }] } as unknown as Group;
     };
@@ -102,6 +102,9 @@ describe('compare workqueue', function () {
     const [some] = concludeWorkqueue([group('read', 2, 'differs'), group('write', 1.1, 'does not differ')]);
     expect(some).to.match(/past it \(x 1.10, no difference shown; document 2: x 6.9\): .* holds in part\.$/);
     expect(concludeWorkqueue([group('read', 0.9, 'differs')])[0]).to.match(/is not borne out\.$/);
+    const [soon, why] = concludeWorkqueue([group('read', 2, 'does not differ', 5)]);
+    expect(soon).to.match(/cannot be told from so few rounds\.$/);
+    expect(why).to.match(/^for want of time 1 of 1 groups have fewer than 6 rounds.*: all of them\.$/);
     expect(concludeWorkqueue([])).to.deep.equal(['too little was run to say anything about document 2.']);
   });
 });

@@ -1,4 +1,5 @@
 import type { Driver } from '../measure/drivers.js';
+import { leastRounds } from '../measure/experiment.js';
 import { formatSize } from '../text/table.js';
 import { ivPublished } from './arms.js';
 import type { Cell, Comparison } from './report.js';
@@ -23,7 +24,7 @@ export function concludeIv(driver: Driver, results: Cell[], comparisons: Compari
   const theirs = bytes === publishedBytes ? ` (document 4: mutex ${held!.percent}, queue ${queued!.percent})` : '';
   const stated = `with ${formatSize(bytes)}, in per cent of unchained: ${figures}${theirs}`;
   if ([...cells.values()].some((cell) => cell.engine === 'aio' && cell.asynchronous))
-    return `${stated}: ${outcome(pair)}`;
+    return `${stated}: ${outcome(pair, mutex.repetitions)}`;
   return `a synchronous driver, which runs inside io_submit: no request waits, and document 4 is not about such; ${stated}.`;
 }
 
@@ -34,8 +35,9 @@ function withoutAio(driver: Driver, bytes: number, mutex: Cell | undefined): str
   return `${stated} With ${formatSize(bytes)} the caller's own thread (mutex) reaches ${percent(mutex)} of what worker lanes do unchained.`;
 }
 
-function outcome({ arm, verdict, ratio, low, high }: Comparison): string {
+function outcome({ arm, verdict, ratio, low, high }: Comparison, rounds: number): string {
   const interval = `${arm} is ${ratio.toFixed(2)} times as fast, 95 %: ${low.toFixed(2)} to ${high.toFixed(2)}`;
+  if (rounds < leastRounds) return `${rounds} rounds are too few to show a gain (${interval}).`;
   if (verdict === 'does not differ') return `no gain shown from queueing after the build (${interval}).`;
   return ratio > 1
     ? `queueing after the build is faster (${interval}), as document 4 claims.`

@@ -51,7 +51,7 @@ export interface Measurement {
 
 export interface Plan {
   repetitions: number;
-  /** No further round begins after so long, once there are as many as the rank-sum test needs; and none after twice as long. */
+  /** No further round begins after so long, once there are as many as the rank-sum test needs; and none after three times as long. */
   seconds?: number;
   /** Rounds in front that do not count: the code is compiled and the caches are filled in them. Fewer where they would take a quarter of the time. */
   warmUps: number;
@@ -83,7 +83,7 @@ export async function measure(trials: Trial[], plan: Plan): Promise<Measurement[
   const isLate = (times: number) => performance.now() - start > limit * times;
   for (let round = -plan.warmUps; round < plan.repetitions; round++) {
     if (round < 0 && isLate(1 / 4)) continue;
-    if (rounds.length > 0 && isLate(rounds.length >= leastRounds ? 1 : 2)) break;
+    if (rounds.length > 0 && isLate(rounds.length >= leastRounds ? 1 : 3)) break;
     const samples = new Map<Trial, Sample>();
     for (const trial of round % 2 === 0 ? trials : [...trials].reverse()) {
       if (plan.signal?.aborted) return sum(trials, rounds);

@@ -1,7 +1,7 @@
 import { stoppedBefore } from '../watch.js';
 import { type ArmResult, armResult, percentOf } from './arm-result.js';
 import type { Environment } from './environment.js';
-import { type Measurement, measure, type Plan, type Trial } from './experiment.js';
+import { leastRounds, type Measurement, measure, type Plan, type Trial } from './experiment.js';
 import { median, type Spread } from './statistics.js';
 import { judge, type Method, type Pairs, type Verdict } from './verdict.js';
 
@@ -66,6 +66,21 @@ export async function measureGroup(
 ): Promise<Group | undefined> {
   const measurements = await measure([...trials], plan);
   return measurements.length > 0 ? groupOf(name, measurements, trials[0]!.bytes, pairs) : undefined;
+}
+
+/** Whether a difference between its arms could be shown, if there is one. */
+export const hasEnoughRounds = ({ results }: Group): boolean =>
+  results.every((each) => each.repetitions >= leastRounds);
+
+/** Says of which groups nothing can be said. */
+export function concludeRounds(groups: readonly Group[]): string[] {
+  const judged = groups.filter(({ comparisons }) => comparisons.length > 0);
+  const short = judged.filter((group) => !hasEnoughRounds(group)).map(({ name }) => `'${name}'`);
+  if (short.length === 0) return [];
+  const which = short.length === judged.length ? 'all of them' : short.join(', ');
+  return [
+    `for want of time ${short.length} of ${judged.length} groups have fewer than ${leastRounds} rounds, so that no difference can be shown there: ${which}.`,
+  ];
 }
 
 /** The groups of a plan, by their names, that were not measured when it was stopped. */

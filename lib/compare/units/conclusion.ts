@@ -1,4 +1,4 @@
-import type { Group } from '../measure/group.js';
+import { concludeRounds, type Group, hasEnoughRounds } from '../measure/group.js';
 import type { Verdict } from '../measure/verdict.js';
 
 /** Document 3's claims: what is held against what, and what it found. */
@@ -14,11 +14,12 @@ type Outcome = 'gains' | 'costs' | 'shows no difference';
 
 /** What the measurement says about document 3's claims: of all groups together, then of each in a sentence. */
 export function concludeUnits(groups: readonly Group[]): string[] {
-  const judged = groups.flatMap((group) => {
+  const judged = groups.filter(hasEnoughRounds).flatMap((group) => {
     const sentence = describe(group);
     return sentence ? [{ group, sentence }] : [];
   });
-  if (judged.length === 0) return ['too little was run to say anything about document 3.'];
+  const short = concludeRounds(groups);
+  if (judged.length === 0) return ['too little was run to say anything about document 3.', ...short];
   const borne = claims.map(({ what, arm, against, found }) => {
     const held = judged.filter(({ group }) => {
       const verdict = find(group, arm, against);
@@ -26,7 +27,11 @@ export function concludeUnits(groups: readonly Group[]): string[] {
     });
     return `that ${what} ${found} in ${held.length} of ${judged.length}`;
   });
-  return [`document 3's findings come out here: ${borne.join(', ')}.`, ...judged.map(({ sentence }) => sentence)];
+  return [
+    `document 3's findings come out here: ${borne.join(', ')}.`,
+    ...judged.map(({ sentence }) => sentence),
+    ...short,
+  ];
 }
 
 function describe(group: Group): string | undefined {

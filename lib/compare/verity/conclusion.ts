@@ -1,4 +1,4 @@
-import type { Group, GroupResult } from '../measure/group.js';
+import { concludeRounds, type Group, type GroupResult, hasEnoughRounds } from '../measure/group.js';
 import type { Verdict } from '../measure/verdict.js';
 import { formatNumber } from '../text/table.js';
 import { batched, patch, publishedBlockBytes, serial, single } from './arms.js';
@@ -28,6 +28,7 @@ export function concludeVerity(measured: readonly MeasuredCase[]): string[] {
     concludeMemory(first.lanes, first.sync.group),
     ...concludeWant(measured),
     ...concludeOptions(measured),
+    ...concludeRounds(measured.map(({ group }) => group)),
   ];
 }
 
@@ -44,6 +45,8 @@ const gains = ({ verdict, ratio }: Verdict) => verdict === 'differs' && ratio > 
 function concludeRates(provider: string, lanes: Group, sync: Group): string {
   const [hardware, software] = [verdictOf(lanes, patch, serial), verdictOf(sync, patch, serial)];
   const stated = `${provider}: the patch's parallel hashing has ${times(hardware)} the rate of one after another where completions come later (lanes; document 1: 1.12), ${times(software)} where they come in the call (sync; document 1: below 1.01)`;
+  if (![lanes, sync].every(hasEnoughRounds))
+    return `${stated}: too few rounds to say whether document 1's gain is there.`;
   if (!gains(hardware)) return `${stated}: document 1's gain is not shown here.`;
   if (gains(software)) return `${stated}: document 1's gain is there, and against its claim in software, too.`;
   return `${stated}: document 1's claim holds.`;

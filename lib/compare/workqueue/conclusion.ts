@@ -1,4 +1,4 @@
-import type { Group } from '../measure/group.js';
+import { concludeRounds, type Group, hasEnoughRounds } from '../measure/group.js';
 import { formatNumber } from '../text/table.js';
 import { loadName, publishedLoad, publishedRate, type WorkqueueLoad } from './arms.js';
 import { fioSuffix } from './kernel.js';
@@ -9,7 +9,8 @@ export function concludeWorkqueue(groups: readonly Group[]): string[] {
   const ours = groups.filter((group) => !theirs.includes(group));
   const said = [concludeSide('here, in user space,', ours), concludeSide("the kernel's dm-crypt beside it", theirs)];
   const found = said.filter((text) => text !== undefined);
-  return found.length > 0 ? found : ['too little was run to say anything about document 2.'];
+  const first = found.length > 0 ? found : ['too little was run to say anything about document 2.'];
+  return [...first, ...concludeRounds(groups)];
 }
 
 function concludeSide(who: string, groups: readonly Group[]): string | undefined {
@@ -25,7 +26,10 @@ function concludeSide(who: string, groups: readonly Group[]): string | undefined
     return `${op}s ${rate('default')} MiB/s through the queue and ${rate(verdict.arm)} past it (x ${verdict.ratio.toFixed(2)}${difference}; document 2: x ${published(op).toFixed(1)})`;
   });
   const faster = parts.filter(({ verdict }) => verdict.verdict === 'differs' && verdict.ratio > 1).length;
-  const outcome = ['is not borne out', 'holds in part', 'holds'][faster === parts.length ? 2 : faster > 0 ? 1 : 0]!;
+  const canTell = parts.every(({ group }) => hasEnoughRounds(group));
+  const outcome = canTell
+    ? ['is not borne out', 'holds in part', 'holds'][faster === parts.length ? 2 : faster > 0 ? 1 : 0]!
+    : 'cannot be told from so few rounds';
   return `${who} with the null cipher and one request of 4 KiB at a time: ${figures.join('; ')}: that the queues cost more than they give ${outcome}.`;
 }
 
