@@ -42,7 +42,7 @@ const whole = process.argv.includes('--whole');
 const inTheLab: Part[] = [
   {
     name: 'device-mapper, kernel next',
-    tests: kernelTests('dm', 'dm-sequences', 'file-device', 'keyring', 'verity'),
+    tests: kernelTests('dm', 'dm-sequences', 'file-device', 'keyring', 'nbd', 'verity'),
     kernel: 'next',
     sample: { every: 12, first: 0 },
   },

@@ -19,12 +19,11 @@ want openssl openssl
 want cryptsetup cryptsetup-bin
 want setpriv util-linux
 want keyctl keyutils
+want nbd-client nbd-client
+want mkfs.ext4 e2fsprogs
 want clang-format clang-format
 want chromium chromium
-want nbdinfo libnbd-bin
 want qemu-img qemu-utils
-want nbdkit nbdkit
-want openssl openssl
 [ -e /usr/lib/python3/dist-packages/nbd.py ] || need="$need python3-libnbd"
 [ -e /usr/include/isa-l.h ] || need="$need libisal-dev"
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"
