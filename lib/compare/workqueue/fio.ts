@@ -44,14 +44,19 @@ interface FioDirection {
 /**
  * Runs the arms in rounds, forwards and backwards in turn, as measure() does, a round in one process of fio's. Blocks. fio runs for a time and not for a number
  * of requests: `seconds` is the time that as many requests take at the run's rate as the first arm did at least, so that arms can be held against each other.
- * Outputs are not looked at. @throws Error with what fio had to say
+ * A round does not count in which an arm did nothing at all: the machine was stopped for as long as its run was. Outputs are not looked at.
+ * @throws Error with what fio had to say, or when there is no round that counts
  */
 export function measureByFio(arms: readonly FioArm[], plan: FioPlan): Measurement[] {
   const rounds: FioJob[][] = [];
   const start = performance.now();
   const isLate = () => rounds.length > 0 && performance.now() - start > plan.seconds * 1000;
-  while (rounds.length < plan.rounds && !isLate()) rounds.push(runRound(arms, rounds.length, plan));
-  const requests = Math.max(1, Math.min(...rounds.map(([first]) => first![plan.op].total_ios)));
+  for (let run = 0; rounds.length < plan.rounds && run < 4 * plan.rounds && !isLate(); run++) {
+    const jobs = runRound(arms, run, plan);
+    if (jobs.every((job) => job[plan.op].total_ios > 0 && job[plan.op].runtime > 0)) rounds.push(jobs);
+  }
+  if (rounds.length === 0) throw new Error(`fio: nothing was done in runs of ${plan.milliseconds} ms`);
+  const requests = Math.min(...rounds.map(([first]) => first![plan.op].total_ios));
   return arms.map(({ name }, index) => {
     const jobs = rounds.map((round) => round[index]!);
     return summary(name, jobs, requests, plan);
@@ -101,7 +106,7 @@ function summary(arm: string, jobs: FioJob[], requests: number, { op }: FioPlan)
   return {
     arm,
     requests: requests * jobs.length,
-    seconds: jobs.map((job) => ((job[op].runtime / 1000) * requests) / Math.max(1, job[op].total_ios)),
+    seconds: jobs.map((job) => ((job[op].runtime / 1000) * requests) / job[op].total_ios),
     latencies: Float64Array.from(latencies).sort(),
     usage: jobs.reduce((sum, job) => addUsage(sum, usageOf(job, op)), noUsage),
     outcome: { wrong: 0, failed: 0, asynchronous: requests * jobs.length, error: undefined },
