@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { constants, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -14,8 +14,7 @@ import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
 import { type Destination, tablesOf, writeReport } from './compare-destination.js';
 import { endVariable } from './compare-end.js';
-
-const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+import { catchingSignals, signalStatus } from './stop-signals.js';
 
 const main = fileURLToPath(new URL('main.js', import.meta.url));
 
@@ -59,34 +58,34 @@ export async function compareInLab(
     if (signal !== 'SIGINT' || stdin.writableEnded) kill.abort();
     else stdin.end('stop\n');
   };
-  for (const signal of stopSignals) process.on(signal, interrupt);
   try {
-    const result = await runInLab({
-      kernel: profile,
-      command: [process.execPath, ...innerArguments(invocation, experiment, file)],
-      env: {
-        ...guestEnvironment(process.env),
-        [hostVariable]: JSON.stringify(await describeHost()),
-        ...(end !== undefined && { [endVariable]: `${end}` }),
-      },
-      output: folder,
-      stdin,
-      stdout: tablesOf(to),
-      signal: kill.signal,
-      timeout: mostSeconds,
-      ...(!invocation.values.quiet && { progress: (line: string) => void process.stderr.write(`dmalg: ${line}\n`) }),
+    return await catchingSignals(interrupt, async () => {
+      const result = await runInLab({
+        kernel: profile,
+        command: [process.execPath, ...innerArguments(invocation, experiment, file)],
+        env: {
+          ...guestEnvironment(process.env),
+          [hostVariable]: JSON.stringify(await describeHost()),
+          ...(end !== undefined && { [endVariable]: `${end}` }),
+        },
+        output: folder,
+        stdin,
+        stdout: tablesOf(to),
+        signal: kill.signal,
+        timeout: mostSeconds,
+        ...(!invocation.values.quiet && { progress: (line: string) => void process.stderr.write(`dmalg: ${line}\n`) }),
+      });
+      const [fault] = result.kernelLogHits;
+      if (fault) throw new CliError(`the test kernel ${result.kernelRelease} reported a fault: ${fault}`, Exit.device);
+      if (result.status === Exit.done || result.status === Exit.verification)
+        await writeReport(JSON.parse(await readFile(file, 'utf8')) as Report | AllReport, to);
+      return result.status;
     });
-    const [fault] = result.kernelLogHits;
-    if (fault) throw new CliError(`the test kernel ${result.kernelRelease} reported a fault: ${fault}`, Exit.device);
-    if (result.status === Exit.done || result.status === Exit.verification)
-      await writeReport(JSON.parse(await readFile(file, 'utf8')) as Report | AllReport, to);
-    return result.status;
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
-    if (error.code === 'aborted') return 128 + constants.signals[caught];
+    if (error.code === 'aborted') return signalStatus(caught);
     throw new CliError(error.message, error.code === 'offer' ? Exit.unsupported : Exit.device);
   } finally {
-    for (const signal of stopSignals) process.off(signal, interrupt);
     stdin.destroy();
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,29 +1,15 @@
 import { spawn } from 'node:child_process';
 import { fstatSync, writeFileSync } from 'node:fs';
-import { constants, release } from 'node:os';
+import { release } from 'node:os';
 import { LabError, type LabErrorCode } from '../lab/error.js';
 import { hostLacksAfAlg } from '../lab/host-kernel.js';
 import { listKernels } from '../lab/kernel.js';
 import { runInLab } from '../lab/lab.js';
 import { type Profile, profiles } from '../lab/offer.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { catchingSignals, signalStatus } from './stop-signals.js';
 
 const statuses: Partial<Record<LabErrorCode, number>> = { usage: Exit.usage, offer: Exit.unsupported };
-
-const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-
-/** What a shell reports for a program that a signal ended. */
-const signalStatus = (signal: NodeJS.Signals) => 128 + constants.signals[signal];
-
-/** Calls `stop` for the signals that ask this process to end, while `work` runs. */
-async function catchingSignals<T>(stop: (signal: NodeJS.Signals) => void, work: () => Promise<T>): Promise<T> {
-  for (const signal of stopSignals) process.on(signal, stop);
-  try {
-    return await work();
-  } finally {
-    for (const signal of stopSignals) process.off(signal, stop);
-  }
-}
 
 function profileOption(invocation: Invocation): Profile {
   const name = (invocation.values.kernel as string | undefined) ?? 'current';

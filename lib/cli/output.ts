@@ -1,9 +1,9 @@
 import { createWriteStream, rmSync } from 'node:fs';
 import { chmod, realpath, rename, stat } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { catchingSignals, signalStatus } from './stop-signals.js';
 
 type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
@@ -34,19 +34,16 @@ export async function completeFile(
   const remove = () => rmSync(partial, { force: true });
   const stop = (signal: NodeJS.Signals) => {
     remove();
-    process.exit(128 + constants.signals[signal]);
+    process.exit(signalStatus(signal));
   };
-  for (const signal of stopSignals) process.on(signal, stop);
-  try {
-    await write(partial, 'wx');
-    if (existing) await chmod(partial, existing.mode);
-    await rename(partial, target);
-  } catch (error) {
-    remove();
-    throw error;
-  } finally {
-    for (const signal of stopSignals) process.off(signal, stop);
-  }
+  await catchingSignals(stop, async () => {
+    try {
+      await write(partial, 'wx');
+      if (existing) await chmod(partial, existing.mode);
+      await rename(partial, target);
+    } catch (error) {
+      remove();
+      throw error;
+    }
+  });
 }
-
-const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];

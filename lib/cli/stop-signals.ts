@@ -1,7 +1,21 @@
 import { constants } from 'node:os';
 import { CliError } from './command.js';
 
+/** The signals that ask a program to end. */
 const stopSignals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** What a shell reports for a program that a signal ended. */
+export const signalStatus = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
+
+/** Calls `stop` for the signals that ask this process to end, while `work` runs. @throws what `work` throws */
+export async function catchingSignals<T>(stop: (signal: NodeJS.Signals) => void, work: () => Promise<T>): Promise<T> {
+  for (const signal of stopSignals) process.on(signal, stop);
+  try {
+    return await work();
+  } finally {
+    for (const signal of stopSignals) process.off(signal, stop);
+  }
+}
 
 /**
  * Runs what an AbortSignal ends: a signal to the process gives it, so that what is half done is cleared away before the process
@@ -14,14 +28,11 @@ export async function untilStopped<T>(run: (signal: AbortSignal) => Promise<T>):
     stopped = signal;
     controller.abort(new Error(signal));
   };
-  for (const signal of stopSignals) process.on(signal, stop);
   try {
-    return await run(controller.signal);
+    return await catchingSignals(stop, () => run(controller.signal));
   } catch (error) {
     if (stopped === undefined) throw error;
-    throw new CliError(`stopped by ${stopped}`, 128 + constants.signals[stopped]);
-  } finally {
-    for (const signal of stopSignals) process.off(signal, stop);
+    throw new CliError(`stopped by ${stopped}`, signalStatus(stopped));
   }
 }
 
@@ -36,15 +47,10 @@ export async function untilTold<T>(run: (told: Promise<void>) => Promise<T>): Pr
   });
   let isTold = false;
   const stop = (signal: NodeJS.Signals) => {
-    if (isTold) process.exit(128 + constants.signals[signal]);
+    if (signal === 'SIGHUP') return;
+    if (isTold) process.exit(signalStatus(signal));
     isTold = true;
     tell();
   };
-  const listeners = { SIGINT: stop, SIGTERM: stop, SIGHUP: () => {} };
-  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener);
-  try {
-    return await run(told);
-  } finally {
-    for (const [signal, listener] of Object.entries(listeners)) process.off(signal, listener);
-  }
+  return catchingSignals(stop, () => run(told));
 }

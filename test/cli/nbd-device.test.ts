@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DeviceError } from '../../lib/dm/device-error.js';
 import { openTable } from '../../lib/dm/open-table.js';
-import { lacking, NbdTool } from '../support/nbd-tool.js';
+import { NbdTool } from '../support/nbd-tool.js';
+import { needPrograms } from '../support/need-programs.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { dmalg, inFolder, startDmalg } from './run.js';
 
@@ -25,9 +26,9 @@ function emptyFile(path: string): string {
 
 describe('a device behind NBD', function () {
   this.timeout(600_000);
-  const why = lacking('nbdkit', 'qemu-nbd', 'openssl');
-  const behind = (title: string, test: (folder: string) => Promise<void>) =>
-    why ? it.skip(`${title} (${why})`) : it(title, inFolder(test));
+  before(function () {
+    needPrograms(this, { nbdkit: 'nbdkit', 'qemu-nbd': 'qemu-utils', openssl: 'openssl' });
+  });
 
   const servers: [title: string, tool: 'nbdkit' | 'qemu-nbd', args: string[]][] = [
     ['nbdkit', 'nbdkit', ['file', 'served']],
@@ -42,151 +43,181 @@ describe('a device behind NBD', function () {
     ['qemu-nbd', 'qemu-nbd', ['-f', 'raw', '--discard=unmap', 'served']],
   ];
   for (const [title, tool, args] of servers)
-    behind(`${title}: has the bytes that a file would have`, async (folder) => {
-      const [served, image] = [emptyFile(join(folder, 'served')), emptyFile(join(folder, 'image'))];
-      await using server = await NbdTool.start(folder, tool, args);
-      const data = randomBytes('nbd', size - 5000);
-      for (const device of [server.uri, 'image']) {
-        const write = dmalg(folder, ['dm', 'write', '--table', crypt(device), '--offset', '777'], data);
-        expect(write).to.deep.include({ status: 0, stderr: '' });
-        const read = ['dm', 'read', '--table', crypt(device), '--offset', '777', '--length', String(data.length)];
-        expect(dmalg(folder, read).stdout.equals(data)).to.equal(true);
+    it(
+      `${title}: has the bytes that a file would have`,
+      inFolder(async (folder) => {
+        const [served, image] = [emptyFile(join(folder, 'served')), emptyFile(join(folder, 'image'))];
+        await using server = await NbdTool.start(folder, tool, args);
+        const data = randomBytes('nbd', size - 5000);
+        for (const device of [server.uri, 'image']) {
+          const write = dmalg(folder, ['dm', 'write', '--table', crypt(device), '--offset', '777'], data);
+          expect(write).to.deep.include({ status: 0, stderr: '' });
+          const read = ['dm', 'read', '--table', crypt(device), '--offset', '777', '--length', String(data.length)];
+          expect(dmalg(folder, read).stdout.equals(data)).to.equal(true);
+        }
+        expect(readFileSync(served).equals(readFileSync(image))).to.equal(true);
+      }),
+    );
+
+  it(
+    'a verity line reads its data and its tree from there',
+    inFolder(async (folder) => {
+      const data = randomBytes('nbd', mebibyte);
+      writeFileSync(join(folder, 'data'), data);
+      const format = dmalg(folder, ['verity', 'format', 'data', 'hash', '--root-hash-file', 'root', '--salt', '-']);
+      expect(format.status).to.equal(0);
+      const root = readFileSync(join(folder, 'root'), 'utf8').trim();
+      await using server = await NbdTool.start(folder, 'nbdkit', ['-r', 'file', 'dir=.']);
+      const [dataUri, hashUri] = ['data', 'hash'].map((name) => server.uri.replace('/?', `/${name}?`));
+      const line = `0 2048 verity 1 ${dataUri} ${hashUri} 4096 4096 256 1 sha256 ${root} -`;
+      expect(dmalg(folder, ['dm', 'read', '--table', line]).stdout.equals(data)).to.equal(true);
+      const other = line.replace(
+        root,
+        root.replace(/^../, (digits) => (digits === '00' ? '01' : '00')),
+      );
+      expect(dmalg(folder, ['dm', 'read', '--table', other]).status).to.equal(2);
+    }),
+  );
+
+  it(
+    'errors of the server are errors of the sectors that they are about',
+    inFolder(async (folder) => {
+      const args = [
+        '--filter=error',
+        'memory',
+        String(size),
+        'error-pread=EIO',
+        'error-pwrite=ENOSPC',
+        'error-rate=100%',
+      ];
+      await using server = await NbdTool.start(folder, 'nbdkit', args);
+      const read = dmalg(folder, ['dm', 'read', '--table', linear(server.uri), '--length', '4096']);
+      expect(read.status).to.equal(4);
+      expect(read.stderr).to.include('dmalg: EIO: read failed at sectors 0+8; EIO: the server has answered');
+      const write = dmalg(folder, ['dm', 'write', '--table', linear(server.uri)], Buffer.alloc(4096));
+      expect(write.status).to.equal(4);
+      expect(write.stderr).to.include('dmalg: ENOSPC: write failed at sectors 0+8; ENOSPC: the server has answered');
+    }),
+  );
+
+  it(
+    'a bad sector fails alone',
+    inFolder(async (folder) => {
+      const bad =
+        'if [ $4 -eq 32768 ]; then echo EIO bad >&2; exit 1; fi; dd if=/dev/zero count=$3 iflag=count_bytes status=none';
+      const args = ['eval', `get_size=echo ${size}`, `pread=${bad}`, 'block_size=echo 512 4096 32768'];
+      await using server = await NbdTool.start(folder, 'nbdkit', args);
+      await using device = await openTable(linear(server.uri), { readOnly: true });
+      const error = (await device.read(0, 131072).catch((error) => error)) as DeviceError;
+      expect(error).to.include({ code: 'EIO' });
+      expect(error.failed).to.deep.equal([{ sector: 64, sectors: 64 }]);
+    }),
+  );
+
+  it(
+    'a read-only export is read, and not opened for writing',
+    inFolder(async (folder) => {
+      await using server = await NbdTool.start(folder, 'nbdkit', ['-r', 'pattern', String(size)]);
+      const read = dmalg(folder, ['dm', 'read', '--table', linear(server.uri), '--length', '16']);
+      expect(read.stdout.toString('hex')).to.equal('00000000000000000000000000000008');
+      const write = dmalg(folder, ['dm', 'write', '--table', linear(server.uri)], 'x');
+      expect(write.status).to.equal(4);
+      expect(write.stderr).to.include(`'${server.uri}'); the export is read-only\n`);
+    }),
+  );
+
+  it(
+    'discards reach the server',
+    inFolder(async (folder) => {
+      const path = join(folder, 'served');
+      writeFileSync(path, Buffer.alloc(size, 7), { flush: true });
+      await using _server = await NbdTool.start(folder, 'nbdkit', ['file', 'served']);
+      await using device = await openTable(linear(_server.uri));
+      await device.discard(mebibyte, mebibyte);
+      await device.flush();
+      const expected = Buffer.alloc(size, 7).fill(0, mebibyte, 2 * mebibyte);
+      expect(readFileSync(path).equals(expected)).to.equal(true);
+    }),
+  );
+
+  it(
+    'the end of the last client is one that the server hears',
+    inFolder(async (folder) => {
+      await using server = await NbdTool.start(folder, 'nbdkit', ['--filter=exitlast', 'memory', String(size)]);
+      const exit = once(server.child, 'exit');
+      expect(dmalg(folder, ['dm', 'write', '--table', linear(server.uri)], 'x').status).to.equal(0);
+      expect(await exit).to.deep.equal([0, null]);
+    }),
+  );
+
+  it(
+    'a server that is killed and comes back has all that was written',
+    inFolder(async (folder) => {
+      const path = emptyFile(join(folder, 'served'));
+      const args = ['--filter=delay', 'file', 'served', 'wdelay=20ms'];
+      let server = await NbdTool.start(folder, 'nbdkit', args);
+      const data = randomBytes('nbd', size);
+      const child = startDmalg(folder, ['dm', 'write', '--table', crypt(server.uri)]);
+      let stderr = '';
+      child.stderr.on('data', (text) => {
+        stderr += text;
+      });
+      const exit = once(child, 'close');
+      const changes = watch(path);
+      child.stdin.write(data.subarray(0, 2 * mebibyte + 4096));
+      // The first bytes have come, the others are on their way, or not.
+      const fd = openSync(path, 'r');
+      const first = Buffer.alloc(512);
+      for (;;) {
+        readSync(fd, first, 0, 512, 0);
+        if (first.some((byte) => byte !== 0)) break;
+        await once(changes, 'change');
       }
-      expect(readFileSync(served).equals(readFileSync(image))).to.equal(true);
-    });
+      changes.close();
+      await server.kill('SIGKILL');
+      server = await NbdTool.start(folder, 'nbdkit', args);
+      child.stdin.end(data.subarray(2 * mebibyte + 4096));
+      expect(await exit).to.deep.equal([0, null]);
+      expect(stderr).to.include(`dmalg: ${server.uri}: connected again after ENOTCONN: `);
+      const back = dmalg(folder, ['dm', 'read', '--table', crypt(path)]);
+      expect(back.stdout.equals(data)).to.equal(true);
+      await server.kill('SIGKILL');
+    }),
+  );
 
-  behind('a verity line reads its data and its tree from there', async (folder) => {
-    const data = randomBytes('nbd', mebibyte);
-    writeFileSync(join(folder, 'data'), data);
-    const format = dmalg(folder, ['verity', 'format', 'data', 'hash', '--root-hash-file', 'root', '--salt', '-']);
-    expect(format.status).to.equal(0);
-    const root = readFileSync(join(folder, 'root'), 'utf8').trim();
-    await using server = await NbdTool.start(folder, 'nbdkit', ['-r', 'file', 'dir=.']);
-    const [dataUri, hashUri] = ['data', 'hash'].map((name) => server.uri.replace('/?', `/${name}?`));
-    const line = `0 2048 verity 1 ${dataUri} ${hashUri} 4096 4096 256 1 sha256 ${root} -`;
-    expect(dmalg(folder, ['dm', 'read', '--table', line]).stdout.equals(data)).to.equal(true);
-    const other = line.replace(
-      root,
-      root.replace(/^../, (digits) => (digits === '00' ? '01' : '00')),
-    );
-    expect(dmalg(folder, ['dm', 'read', '--table', other]).status).to.equal(2);
-  });
+  it(
+    'one that stays away fails what waits, and says why',
+    inFolder(async (folder) => {
+      const server = await NbdTool.start(folder, 'nbdkit', ['memory', String(size)]);
+      await using device = await openTable(linear(server.uri), { nbd: { reconnectTimeout: 1 } });
+      await server.kill('SIGKILL');
+      const error = (await device.read(0, 512).catch((error) => error)) as DeviceError;
+      expect(error).to.include({ code: 'ETIMEDOUT' });
+      expect(error.message).to.match(
+        /read failed at sectors 0\+1; .*of reconnecting; (ECONNREFUSED|ENOTCONN|ECONNRESET)/,
+      );
+    }),
+  );
 
-  behind('errors of the server are errors of the sectors that they are about', async (folder) => {
-    const args = [
-      '--filter=error',
-      'memory',
-      String(size),
-      'error-pread=EIO',
-      'error-pwrite=ENOSPC',
-      'error-rate=100%',
-    ];
-    await using server = await NbdTool.start(folder, 'nbdkit', args);
-    const read = dmalg(folder, ['dm', 'read', '--table', linear(server.uri), '--length', '4096']);
-    expect(read.status).to.equal(4);
-    expect(read.stderr).to.include('dmalg: EIO: read failed at sectors 0+8; EIO: the server has answered');
-    const write = dmalg(folder, ['dm', 'write', '--table', linear(server.uri)], Buffer.alloc(4096));
-    expect(write.status).to.equal(4);
-    expect(write.stderr).to.include('dmalg: ENOSPC: write failed at sectors 0+8; ENOSPC: the server has answered');
-  });
-
-  behind('a bad sector fails alone', async (folder) => {
-    const bad =
-      'if [ $4 -eq 32768 ]; then echo EIO bad >&2; exit 1; fi; dd if=/dev/zero count=$3 iflag=count_bytes status=none';
-    const args = ['eval', `get_size=echo ${size}`, `pread=${bad}`, 'block_size=echo 512 4096 32768'];
-    await using server = await NbdTool.start(folder, 'nbdkit', args);
-    await using device = await openTable(linear(server.uri), { readOnly: true });
-    const error = (await device.read(0, 131072).catch((error) => error)) as DeviceError;
-    expect(error).to.include({ code: 'EIO' });
-    expect(error.failed).to.deep.equal([{ sector: 64, sectors: 64 }]);
-  });
-
-  behind('a read-only export is read, and not opened for writing', async (folder) => {
-    await using server = await NbdTool.start(folder, 'nbdkit', ['-r', 'pattern', String(size)]);
-    const read = dmalg(folder, ['dm', 'read', '--table', linear(server.uri), '--length', '16']);
-    expect(read.stdout.toString('hex')).to.equal('00000000000000000000000000000008');
-    const write = dmalg(folder, ['dm', 'write', '--table', linear(server.uri)], 'x');
-    expect(write.status).to.equal(4);
-    expect(write.stderr).to.include(`'${server.uri}'); the export is read-only\n`);
-  });
-
-  behind('discards reach the server', async (folder) => {
-    const path = join(folder, 'served');
-    writeFileSync(path, Buffer.alloc(size, 7), { flush: true });
-    await using _server = await NbdTool.start(folder, 'nbdkit', ['file', 'served']);
-    await using device = await openTable(linear(_server.uri));
-    await device.discard(mebibyte, mebibyte);
-    await device.flush();
-    const expected = Buffer.alloc(size, 7).fill(0, mebibyte, 2 * mebibyte);
-    expect(readFileSync(path).equals(expected)).to.equal(true);
-  });
-
-  behind('the end of the last client is one that the server hears', async (folder) => {
-    await using server = await NbdTool.start(folder, 'nbdkit', ['--filter=exitlast', 'memory', String(size)]);
-    const exit = once(server.child, 'exit');
-    expect(dmalg(folder, ['dm', 'write', '--table', linear(server.uri)], 'x').status).to.equal(0);
-    expect(await exit).to.deep.equal([0, null]);
-  });
-
-  behind('a server that is killed and comes back has all that was written', async (folder) => {
-    const path = emptyFile(join(folder, 'served'));
-    const args = ['--filter=delay', 'file', 'served', 'wdelay=20ms'];
-    let server = await NbdTool.start(folder, 'nbdkit', args);
-    const data = randomBytes('nbd', size);
-    const child = startDmalg(folder, ['dm', 'write', '--table', crypt(server.uri)]);
-    let stderr = '';
-    child.stderr.on('data', (text) => {
-      stderr += text;
-    });
-    const exit = once(child, 'close');
-    const changes = watch(path);
-    child.stdin.write(data.subarray(0, 2 * mebibyte + 4096));
-    // The first bytes have come, the others are on their way, or not.
-    const fd = openSync(path, 'r');
-    const first = Buffer.alloc(512);
-    for (;;) {
-      readSync(fd, first, 0, 512, 0);
-      if (first.some((byte) => byte !== 0)) break;
-      await once(changes, 'change');
-    }
-    changes.close();
-    await server.kill('SIGKILL');
-    server = await NbdTool.start(folder, 'nbdkit', args);
-    child.stdin.end(data.subarray(2 * mebibyte + 4096));
-    expect(await exit).to.deep.equal([0, null]);
-    expect(stderr).to.include(`dmalg: ${server.uri}: connected again after ENOTCONN: `);
-    const back = dmalg(folder, ['dm', 'read', '--table', crypt(path)]);
-    expect(back.stdout.equals(data)).to.equal(true);
-    await server.kill('SIGKILL');
-  });
-
-  behind('one that stays away fails what waits, and says why', async (folder) => {
-    const server = await NbdTool.start(folder, 'nbdkit', ['memory', String(size)]);
-    await using device = await openTable(linear(server.uri), { nbd: { reconnectTimeout: 1 } });
-    await server.kill('SIGKILL');
-    const error = (await device.read(0, 512).catch((error) => error)) as DeviceError;
-    expect(error).to.include({ code: 'ETIMEDOUT' });
-    expect(error.message).to.match(
-      /read failed at sectors 0\+1; .*of reconnecting; (ECONNREFUSED|ENOTCONN|ECONNRESET)/,
-    );
-  });
-
-  behind('TCP', async (folder) => {
-    const data = randomBytes('nbd', size);
-    writeFileSync(join(folder, 'served'), data);
-    await using server = await NbdTool.start(folder, 'nbdkit', ['file', 'served']);
-    // A port that is free, in front of the server's own socket.
-    const front = createServer((socket) => socket.pipe(connect(server.socket)).pipe(socket));
-    front.listen(0, '127.0.0.1');
-    await once(front, 'listening');
-    const { port } = front.address() as AddressInfo;
-    {
-      await using device = await openTable(linear(`nbd://127.0.0.1:${port}`));
-      expect(Buffer.from(await device.read(0, size)).equals(data)).to.equal(true);
-      expect(device.table()).to.equal(linear(`nbd://127.0.0.1:${port}/`));
-    }
-    await new Promise((resolve) => front.close(resolve));
-  });
+  it(
+    'TCP',
+    inFolder(async (folder) => {
+      const data = randomBytes('nbd', size);
+      writeFileSync(join(folder, 'served'), data);
+      await using server = await NbdTool.start(folder, 'nbdkit', ['file', 'served']);
+      // A port that is free, in front of the server's own socket.
+      const front = createServer((socket) => socket.pipe(connect(server.socket)).pipe(socket));
+      front.listen(0, '127.0.0.1');
+      await once(front, 'listening');
+      const { port } = front.address() as AddressInfo;
+      {
+        await using device = await openTable(linear(`nbd://127.0.0.1:${port}`));
+        expect(Buffer.from(await device.read(0, size)).equals(data)).to.equal(true);
+        expect(device.table()).to.equal(linear(`nbd://127.0.0.1:${port}/`));
+      }
+      await new Promise((resolve) => front.close(resolve));
+    }),
+  );
 
   describe('encrypted', () => {
     /** An authority, and certificates of it for both ends. */
@@ -217,9 +248,9 @@ describe('a device behind NBD', function () {
       return pki;
     }
 
-    behind(
+    it(
       'with certificates of both ends; a name that is not the one of the server, or none, is refused',
-      async (folder) => {
+      inFolder(async (folder) => {
         const pki = makeCertificates(folder);
         const tls = ['--tls=require', `--tls-certificates=${pki}`, '--tls-verify-peer'];
         await using server = await NbdTool.start(folder, 'nbdkit', [...tls, 'pattern', String(size)]);
@@ -238,28 +269,37 @@ describe('a device behind NBD', function () {
           expect(refused.status, other).to.equal(4);
           expect(refused.stderr).to.include(words);
         }
-      },
+      }),
     );
 
-    behind('with a key that both have; with another it is refused', async (folder) => {
-      writeFileSync(join(folder, 'keys'), `alice:${'5a'.repeat(32)}\n`);
-      writeFileSync(join(folder, 'wrong'), `alice:${'a5'.repeat(32)}\n`);
-      const tls = ['--tls=require', `--tls-psk=${join(folder, 'keys')}`];
-      await using server = await NbdTool.start(folder, 'nbdkit', [...tls, 'memory', String(size)]);
-      const uri = (file: string) => `${server.uri.replace('nbd+unix://', 'nbds+unix://alice@')}&tls-psk-file=${file}`;
-      const data = randomBytes('nbd', size);
-      expect(dmalg(folder, ['dm', 'write', '--table', crypt(uri('keys'))], data)).to.include({ status: 0, stderr: '' });
-      expect(dmalg(folder, ['dm', 'read', '--table', crypt(uri('keys'))]).stdout.equals(data)).to.equal(true);
-      const refused = dmalg(folder, ['dm', 'read', '--table', crypt(uri('wrong'))]);
-      expect(refused.status).to.equal(4);
-      expect(refused.stderr).to.include('EACCES: TLS: ');
-    });
+    it(
+      'with a key that both have; with another it is refused',
+      inFolder(async (folder) => {
+        writeFileSync(join(folder, 'keys'), `alice:${'5a'.repeat(32)}\n`);
+        writeFileSync(join(folder, 'wrong'), `alice:${'a5'.repeat(32)}\n`);
+        const tls = ['--tls=require', `--tls-psk=${join(folder, 'keys')}`];
+        await using server = await NbdTool.start(folder, 'nbdkit', [...tls, 'memory', String(size)]);
+        const uri = (file: string) => `${server.uri.replace('nbd+unix://', 'nbds+unix://alice@')}&tls-psk-file=${file}`;
+        const data = randomBytes('nbd', size);
+        expect(dmalg(folder, ['dm', 'write', '--table', crypt(uri('keys'))], data)).to.include({
+          status: 0,
+          stderr: '',
+        });
+        expect(dmalg(folder, ['dm', 'read', '--table', crypt(uri('keys'))]).stdout.equals(data)).to.equal(true);
+        const refused = dmalg(folder, ['dm', 'read', '--table', crypt(uri('wrong'))]);
+        expect(refused.status).to.equal(4);
+        expect(refused.stderr).to.include('EACCES: TLS: ');
+      }),
+    );
 
-    behind('a server that has no TLS is not spoken to in the clear', async (folder) => {
-      await using server = await NbdTool.start(folder, 'nbdkit', ['memory', String(size)]);
-      const { status, stderr } = dmalg(folder, ['dm', 'read', '--table', linear(server.uri.replace('nbd', 'nbds'))]);
-      expect(status).to.equal(4);
-      expect(stderr).to.include('the server has no TLS, which nbds: asks for');
-    });
+    it(
+      'a server that has no TLS is not spoken to in the clear',
+      inFolder(async (folder) => {
+        await using server = await NbdTool.start(folder, 'nbdkit', ['memory', String(size)]);
+        const { status, stderr } = dmalg(folder, ['dm', 'read', '--table', linear(server.uri.replace('nbd', 'nbds'))]);
+        expect(status).to.equal(4);
+        expect(stderr).to.include('the server has no TLS, which nbds: asks for');
+      }),
+    );
   });
 });

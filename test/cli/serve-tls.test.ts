@@ -3,7 +3,8 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { client, nbdsh, needPrograms, Serving } from '../support/nbd-serve.js';
+import { client, nbdsh, Serving } from '../support/nbd-serve.js';
+import { needPrograms } from '../support/need-programs.js';
 
 describe('dmalg serve with TLS, to other programs', function () {
   this.timeout(600_000);

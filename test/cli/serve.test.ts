@@ -1,7 +1,8 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { client, nbdsh, needPrograms, Serving } from '../support/nbd-serve.js';
+import { client, nbdsh, Serving } from '../support/nbd-serve.js';
+import { needPrograms } from '../support/need-programs.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { VerityTestImage } from '../support/verity-image.js';
 import { dmalg, inFolder } from './run.js';

@@ -1,5 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
   fsyncSync,
@@ -15,49 +14,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { formatVerity } from '../../lib/dm/verity/format.js';
+import { Serving } from '../support/nbd-serve.js';
+import { needPrograms } from '../support/need-programs.js';
 import { randomBytes } from '../support/random-bytes.js';
 
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const node = '/dev/nbd0';
 const mebibyte = 1 << 20;
 const key = Buffer.from(Array.from({ length: 64 }, (_, index) => index)).toString('hex');
-
-/** `dmalg serve` on a socket, and what it says. */
-class Server {
-  readonly socket: string;
-  log = '';
-  #process: ChildProcess | undefined;
-
-  constructor(folder: string) {
-    this.socket = join(folder, 'socket');
-  }
-
-  /** Returns when clients can come. */
-  async start(table: string): Promise<void> {
-    const server = spawn(process.execPath, [main, 'serve', '--table', table, '--socket', this.socket], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#process = server;
-    server.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.log += text;
-    });
-    const [first] = await Promise.race([once(server.stdout, 'data'), once(server, 'exit')]);
-    expect(`${first}`, this.log).to.equal(`nbd+unix:///?socket=${this.socket}\n`);
-  }
-
-  async stop(signal: NodeJS.Signals): Promise<number | null> {
-    const server = this.#process;
-    this.#process = undefined;
-    if (!server) return null;
-    const exit = once(server, 'exit');
-    server.kill(signal);
-    const [status] = await exit;
-    return status;
-  }
-}
 
 /** Runs a program. @throws Error with what it printed */
 function run(command: string, ...args: string[]): string {
@@ -67,8 +32,8 @@ function run(command: string, ...args: string[]): string {
   return stdout;
 }
 
-const attach = (server: Server, ...options: string[]) =>
-  run('nbd-client', '-unix', server.socket, node, '-N', '', '-b', '4096', ...options);
+const attach = (folder: string, ...options: string[]) =>
+  run('nbd-client', '-unix', join(folder, 'socket'), node, '-N', '', '-b', '4096', ...options);
 const detach = () => run('nbd-client', '-d', node);
 /** Sectors of the device; none when it is not attached. */
 const sectors = () => Number(readFileSync('/sys/block/nbd0/size', 'utf8'));
@@ -91,13 +56,11 @@ function expectTree(folder: string, files: ReadonlyMap<string, Buffer>): void {
 }
 
 describe("a table, served to this kernel's NBD client", () => {
-  const missing = ['nbd-client', 'mkfs.ext4', 'e2fsck', 'modprobe'].find((tool) => spawnSync(tool, ['-V']).error);
   let folder: string;
   let mountPoint: string;
-  let server: Server;
 
   before(function () {
-    if (missing) this.skip();
+    needPrograms(this, { 'nbd-client': 'nbd-client', 'mkfs.ext4': 'e2fsprogs', e2fsck: 'e2fsprogs', modprobe: 'kmod' });
     execFileSync('modprobe', ['nbd', 'nbds_max=1']);
     execFileSync('modprobe', ['ext4']);
   });
@@ -106,23 +69,24 @@ describe("a table, served to this kernel's NBD client", () => {
     folder = mkdtempSync(join(tmpdir(), 'dmalg-nbd-'));
     mountPoint = join(folder, 'mnt');
     mkdirSync(mountPoint);
-    server = new Server(folder);
   });
 
   afterEach(async () => {
     spawnSync('umount', ['--lazy', mountPoint]);
     if (sectors() > 0) detach();
-    await server.stop('SIGKILL');
+    Serving.killAll();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it(`ext4 on a crypt export, before and after the server is killed${missing ? `: there is no ${missing}` : ''}`, async () => {
+  const start = (table: string) => Serving.start(folder, ['--table', table, '--socket', 'socket']);
+
+  it('ext4 on a crypt export, before and after the server is killed', async () => {
     const image = join(folder, 'image');
     writeFileSync(image, '');
     truncateSync(image, 24 * mebibyte);
     const table = `0 ${(24 * mebibyte) / 512} crypt aes-xts-plain64 ${key} 0 ${image} 0 1 sector_size:4096`;
-    await server.start(table);
-    attach(server);
+    let server = await start(table);
+    attach(folder);
     expect(sectors()).to.equal((24 * mebibyte) / 512);
     run('mkfs.ext4', '-q', '-b', '4096', node);
     run('mount', node, mountPoint);
@@ -140,8 +104,8 @@ describe("a table, served to this kernel's NBD client", () => {
     spawnSync('umount', [mountPoint]);
     detach();
 
-    await server.start(table);
-    attach(server);
+    server = await start(table);
+    attach(folder);
     // The journal is played back first.
     run('mount', node, mountPoint);
     expectTree(mountPoint, before);
@@ -153,7 +117,7 @@ describe("a table, served to this kernel's NBD client", () => {
     expect(readFileSync(image).includes('file 1 of 4096'), 'names of files in the image').to.equal(false);
   });
 
-  it(`ext4 on a verity export: a corrupted block is EIO, and with FEC corrected${missing ? `: there is no ${missing}` : ''}`, async () => {
+  it('ext4 on a verity export: a corrupted block is EIO, and with FEC corrected', async () => {
     const image = join(folder, 'image');
     writeFileSync(image, '');
     truncateSync(image, 8 * mebibyte);
@@ -180,8 +144,8 @@ describe("a table, served to this kernel's NBD client", () => {
       [line, false],
       [withFec, true],
     ] as const) {
-      await server.start(table);
-      attach(server, '-readonly');
+      const server = await start(table);
+      attach(folder, '-readonly');
       expect(readFileSync('/sys/block/nbd0/ro', 'utf8').trim()).to.equal('1');
       run('mount', '-o', 'ro', node, mountPoint);
       const whole = new Map([...files].filter(([path]) => path !== spoilt));
@@ -192,8 +156,7 @@ describe("a table, served to this kernel's NBD client", () => {
       run('umount', mountPoint);
       detach();
       expect(await server.stop('SIGTERM')).to.equal(0);
-      expect(server.log).to.contain(`data block ${at / 4096} is ${corrects ? 'corrected' : 'corrupted'}`);
-      server.log = '';
+      expect(server.stderr).to.contain(`data block ${at / 4096} is ${corrects ? 'corrected' : 'corrupted'}`);
     }
     expect(readdirSync(folder).includes('socket'), 'the socket file of a server that has ended').to.equal(false);
   });

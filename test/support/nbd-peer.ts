@@ -45,15 +45,8 @@ export class Peer {
     }
   }
 
-  request({
-    command = 0,
-    flags = 0,
-    cookie = 1n,
-    offset = 0n,
-    length = 0,
-    data = Buffer.alloc(0) as Uint8Array,
-  }): void {
-    this.socket.write(requestBytes({ command, flags, cookie, offset, length, data }));
+  request(fields: Parameters<typeof encodeRequest>[0]): void {
+    this.socket.write(encodeRequest(fields));
   }
 
   /** A reply without structure, with the data that a read of `length` has. */
@@ -75,7 +68,7 @@ export class Peer {
   }
 }
 
-export function requestBytes({
+export function encodeRequest({
   command = 0,
   flags = 0,
   cookie = 1n,

@@ -1,13 +1,7 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
-
-/** Why a test that needs one of these programs cannot run here; nothing when it can. */
-export function lacking(...tools: string[]): string | undefined {
-  const missing = tools.filter((tool) => spawnSync('which', [tool]).status !== 0);
-  return missing.length ? `no ${missing.join(', ')} here` : undefined;
-}
 
 /** nbdkit or qemu-nbd, serving on the unix socket `socket` of a folder until it is disposed of. */
 export class NbdTool {

@@ -10,7 +10,7 @@ import type { Backing } from '../../lib/nbd/server/export.js';
 import { NbdServer, type NbdServerOptions } from '../../lib/nbd/server/server.js';
 import { activatedSockets } from '../../lib/nbd/server/socket-activation.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { contextData, goData, Peer, requestBytes, u16, u32, u64 } from '../support/nbd-peer.js';
+import { contextData, encodeRequest, goData, Peer, u16, u32, u64 } from '../support/nbd-peer.js';
 
 const mebibyte = 2 ** 20;
 
@@ -204,7 +204,7 @@ describe('NBD server', () => {
 
   it('clients that go in the middle of anything leave nothing behind', async () => {
     await start();
-    const whole = requestBytes({ command: Command.write, length: 600, data: Buffer.alloc(600, 1) });
+    const whole = encodeRequest({ command: Command.write, length: 600, data: Buffer.alloc(600, 1) });
     for (let cut = 0; cut <= whole.length; cut += 61) {
       const peer = await ready();
       peer.request({ command: Command.read, length: 8192 });
@@ -286,7 +286,7 @@ describe('NBD server', () => {
         fc.integer({ min: 0, max: 9000 }),
         fc.nat(9000),
       )
-      .map(([command, flags, offset, length]) => requestBytes({ command, flags, offset: BigInt(offset), length }));
+      .map(([command, flags, offset, length]) => encodeRequest({ command, flags, offset: BigInt(offset), length }));
     const garbage = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
     const script = fc.array(fc.oneof(option, request, garbage), { maxLength: 12 });
     await fc.assert(
