@@ -1,6 +1,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 
@@ -43,6 +46,24 @@ Napi::Value file_discard(const Napi::CallbackInfo& info) {
   return number(info.Env(), 0);
 }
 
+// tmpfs cannot be told not to wait, but it has no disk to wait for.
+bool is_tmpfs(int fd) {
+  struct statfs about {};
+  return ::fstatfs(fd, &about) == 0 && about.f_type == TMPFS_MAGIC;
+}
+
+// (fd, bytes, offset) -> how many of them the page cache had, or -errno; it does not wait for a disk (-EAGAIN)
+Napi::Value file_read_cached(const Napi::CallbackInfo& info) {
+  Bytes bytes = bytes_of(info.Env(), info[1]);
+  if (!bytes.data) return number(info.Env(), -EINVAL);
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  auto offset = static_cast<off_t>(info[2].As<Napi::Number>().Int64Value());
+  iovec vector{bytes.data, bytes.size};
+  ssize_t count = ::preadv2(fd, &vector, 1, offset, RWF_NOWAIT);
+  if (count < 0 && errno == EOPNOTSUPP && is_tmpfs(fd)) count = ::preadv2(fd, &vector, 1, offset, 0);
+  return number(info.Env(), count < 0 ? -errno : static_cast<long>(count));
+}
+
 // (fd of a block device) -> bytes of its logical block
 Napi::Value device_block_size(const Napi::CallbackInfo& info) {
   int size = 0;
@@ -62,6 +83,7 @@ Napi::Value bytes_misalignment(const Napi::CallbackInfo& info) {
 
 void export_file(Napi::Env env, Napi::Object exports) {
   exports.Set("file_discard", Napi::Function::New<file_discard>(env, "file_discard"));
+  exports.Set("file_read_cached", Napi::Function::New<file_read_cached>(env, "file_read_cached"));
   exports.Set("device_block_size", Napi::Function::New<device_block_size>(env, "device_block_size"));
   exports.Set("bytes_misalignment", Napi::Function::New<bytes_misalignment>(env, "bytes_misalignment"));
 }

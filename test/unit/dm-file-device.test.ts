@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -13,6 +13,7 @@ import { TableError } from '../../lib/dm/table-error.js';
 import { ManualDevice } from '../support/manual-device.js';
 
 const mebibyte = 1 << 20;
+const { EAGAIN } = constants.errno;
 
 async function failure(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
@@ -108,6 +109,35 @@ describe('file device', function () {
         expect(error.message).to.equal(`EIO: read failed at sectors 16+112; ${path} has become shorter`);
       });
     });
+
+  it('what the page cache has of a short read is taken from it, and the rest read from the file', async () => {
+    const native = binding();
+    const { file_read_cached } = native;
+    const image = Buffer.from(Array.from({ length: 131072 }, (_, at) => (at * 7 + (at >> 8)) & 255));
+    writeFileSync(path, image);
+    let asked = 0;
+    const read = async (has: number, offset: number, length: number, direct = false) => {
+      asked = 0;
+      native.file_read_cached = (fd, bytes, position) => {
+        asked++;
+        return has > 0 ? file_read_cached(fd, bytes.subarray(0, has), position) : has;
+      };
+      await using device = await openTable(`0 256 linear ${path} 0`, { direct });
+      for (let count = 0; count < 2; count++)
+        expect(image.subarray(offset, offset + length).equals(await device.read(offset, length))).to.equal(true);
+      return asked;
+    };
+    try {
+      expect(await read(4096, 8192, 4096)).to.equal(2);
+      expect(await read(4096, 8192, 65536), 'the first page only').to.equal(2);
+      expect(await read(-EAGAIN, 8192, 4096)).to.equal(2);
+      expect(await read(-EOPNOTSUPP, 8192, 4096), 'not again').to.equal(1);
+      expect(await read(4096, 0, 131072), 'a long one').to.equal(0);
+      expect(await read(4096, 8192, 4096, true), 'direct').to.equal(0);
+    } finally {
+      native.file_read_cached = file_read_cached;
+    }
+  });
 
   it('direct I/O goes in the blocks that the file system wants, and leaves out what is less at the end', async () => {
     writeFileSync(path, Buffer.alloc(8 * 4096 + 100));
