@@ -3,6 +3,7 @@ import type { IvReport } from './iv/report.js';
 import type { Environment } from './measure/environment.js';
 import type { GroupsReport } from './measure/group.js';
 import type { MempoolReport } from './mempool/mempool.js';
+import { stackText } from './mempool/table.js';
 
 /** What an experiment has measured. report.schema.json says the same for other programs. */
 export type Report = IvReport | GroupsReport | MempoolReport;
@@ -29,7 +30,7 @@ export function wrongOutputs(report: Report): string[] {
     case 'mempool':
       return report.stacks
         .filter(({ outputsOk }) => !outputsOk)
-        .map(({ depth, pools }) => `${depth} devices, mempools ${pools}`);
+        .map((each) => `${stackText(each)}, mempools ${each.pools}`);
     default:
       return report.groups.flatMap(({ name, results }) =>
         results.filter(({ outputsOk }) => !outputsOk).map((each) => wrongLine(each, `${each.arm} of ${name}`)),

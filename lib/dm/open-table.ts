@@ -26,8 +26,13 @@ export interface OpenTableOptions extends CryptoOptions {
   nbd?: Omit<NbdClientOptions, 'clock'>;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
-  /** For experiments with `verity`: others than each device's own mempools may deadlock, or fail. */
+  /** For experiments with `verity` and `crypt`: others than each device's own mempools may deadlock, or fail. */
   makeMempool?: MakeMempool;
+  /**
+   * For experiments and tests with `crypt`: so many bytes that a write is encrypted into. It may throw, as an allocator without memory does:
+   * then they come from a mempool.
+   */
+  allocate?: (bytes: number) => Uint8Array;
   /** For experiments with `verity`: where bios have their requests from; other sources may fail bios for want of memory. */
   makeRequestSource?: MakeRequestSource;
   /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
@@ -74,7 +79,7 @@ async function openLine(
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine, nbd } = options;
   const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
-  const { onEvent: notify = () => {} } = options;
+  const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
     if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
@@ -92,6 +97,7 @@ async function openLine(
       crypto,
       reserve,
       makeMempool,
+      allocate,
       makeRequestSource,
       notify,
       openDevice,

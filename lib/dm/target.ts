@@ -72,6 +72,8 @@ export interface TargetContext {
   /** Elements that each mempool of the target keeps for itself (dm-io's reserved_bio_based_ios). */
   readonly reserve: number;
   readonly makeMempool: MakeMempool;
+  /** So many bytes, of no mempool. It may throw for want of memory: what must not fail then turns to a mempool. */
+  allocate(bytes: number): Uint8Array;
   readonly makeRequestSource: MakeRequestSource;
   notify(event: TargetEvent): void;
   /**

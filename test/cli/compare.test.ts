@@ -49,7 +49,12 @@ describe('dmalg compare', function () {
       expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
       expect(stdout.toString())
         .to.match(/DEADLOCK after 0 +ok/)
-        .and.match(/the only one is held by bio 1 of device 2, which waits for it/)
+        .and.match(
+          /verity devices, .* 'requests of bios': the only one is held by bio 1 of device 2, which waits for it/,
+        )
+        .and.match(
+          /crypt devices, .* 'pages of a write': the only one is held by bio 1 of device 2, which waits for it/,
+        )
         .and.match(/mempool: .* objection holds\.\n$/);
       expect(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')).experiment).to.equal('mempool');
       const wrong = dmalg(folder, ['compare', 'mempool', '--arms', 'mutex']);

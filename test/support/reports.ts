@@ -168,11 +168,12 @@ export function ivReport(): IvReport {
 
 export function mempoolReport(): MempoolReport {
   const stacks = stackCases(true).map((each) => {
-    const { depth, pools, reserve, inFlight } = each;
+    const { target, depth, pools, reserve, inFlight } = each;
     const stops = pools === 'shared' && reserve <= inFlight * (depth - 1);
-    const [reads, done] = [64, stops ? depth % 3 : 64];
-    const waits = { waits: 'bio 1 of device 1', pool: 'requests of bios', heldBy: [`bio 1 of device ${depth}`] };
-    return { ...each, reads, done, ...(!stops && { seconds: 0.1 }), deadlock: stops ? [waits] : [], outputsOk: true };
+    const [bios, done] = [64, stops ? depth % 3 : 64];
+    const pool = target === 'verity' ? 'requests of bios' : 'pages of a write';
+    const waits = { waits: 'bio 1 of device 1', pool, heldBy: [`bio 1 of device ${depth}`] };
+    return { ...each, bios, done, ...(!stops && { seconds: 0.1 }), deadlock: stops ? [waits] : [], outputsOk: true };
   });
   const memory = [
     { pools: 'per device', reserve: 16, devices: 59, bytes: 8941568 },

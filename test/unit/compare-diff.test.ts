@@ -99,20 +99,30 @@ describe('compare diff', () => {
   it('of mempool, outcomes that changed', () => {
     const [before, after] = [mempoolReport(), mempoolReport()];
     const stack = after.stacks.findIndex(({ deadlock }) => deadlock.length > 0);
-    const { depth, inFlight, reserve } = after.stacks[stack]!;
+    const { target, depth, inFlight, reserve } = after.stacks[stack]!;
     after.stacks[stack]!.deadlock = [];
     after.memory[1]!.bytes *= 2;
     after.stacks.pop();
     const diff = diffReports(before, after);
     expect(diff.outcomes).to.deep.equal([
       {
-        what: `mempool: ${depth} devices on each other, ${inFlight} in flight, mempools shared, reserve ${reserve}`,
+        what: `mempool: ${depth} ${target} devices on each other, ${inFlight} in flight, mempools shared, reserve ${reserve}`,
         before: 'DEADLOCK',
-        after: 'all reads ended',
+        after: 'all bios ended',
       },
       { what: 'mempool: 59 devices, mempools shared, reserve 16', before: '148 KiB held', after: '296 KiB held' },
     ]);
-    expect(diff.only).to.have.length(1);
+    expect(diff.only).to.deep.equal([
+      { what: 'mempool: 8 crypt devices on each other, 4 in flight, mempools shared, reserve 1', in: 'before' },
+    ]);
     expect(formatDiff(diff)).to.contain('2 outcomes changed');
+  });
+
+  it('of mempool, a stack of crypt devices is another one than of verity devices', () => {
+    const run = mempoolReport();
+    const only = (target: string) => ({ ...run, stacks: run.stacks.filter((each) => each.target === target) });
+    const { outcomes, only: missing } = diffReports(only('verity'), only('crypt'));
+    expect(outcomes).to.deep.equal([]);
+    expect(missing).to.have.length(run.stacks.length);
   });
 });

@@ -3,12 +3,16 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { concludeMempool, explainDeadlock } from '../../lib/compare/mempool/conclusion.js';
-import { compareMempool, stackCases } from '../../lib/compare/mempool/mempool.js';
+import { Load } from '../../lib/compare/mempool/load.js';
+import { compareMempool, type StackResult, stackCases } from '../../lib/compare/mempool/mempool.js';
 import { formatMempool } from '../../lib/compare/mempool/table.js';
 import { MempoolTrace, withErrands } from '../../lib/compare/mempool/trace.js';
 import { Bio } from '../../lib/dm/bio.js';
+import { openTable } from '../../lib/dm/open-table.js';
+import { RamDevice } from '../../lib/dm/ram-device.js';
 import type { BlockDevice } from '../../lib/dm/target.js';
 import type { MakeMempool } from '../../lib/queue/mempool.js';
+import { mempoolReport } from '../support/reports.js';
 
 const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.schema.json', import.meta.url), 'utf8'));
 
@@ -96,35 +100,102 @@ describe('the deadlock detector', () => {
   });
 });
 
+describe('the load of a stack', () => {
+  const size = 1 << 18;
+  const expected = Buffer.from(Array.from({ length: size }, (_, at) => (at * 7 + (at >> 9)) & 255));
+  const extent = { least: 20, most: 20, seconds: 0 };
+  const crypt = (below: BlockDevice) =>
+    openTable(`0 ${size / 512} crypt aes-cbc-plain64 ${'5a'.repeat(16)} 0 below 0`, {
+      provider: 'library',
+      devices: { below },
+    });
+
+  for (const [what, wanted, make] of [
+    ['encrypted', true, async (ram: RamDevice) => crypt(ram)],
+    ['in the clear', false, async (ram: RamDevice) => ram],
+    ['nowhere', false, async () => openTable(`0 ${size / 512} zero`)],
+  ] as const)
+    it(`writes that are kept ${what}: ${wanted ? 'right' : 'wrong'}`, async () => {
+      const ram = new RamDevice(size);
+      const device = await make(ram);
+      const load = new Load(device, 'write', expected);
+      await load.run(3, extent);
+      expect(load).to.include({ begun: 20, done: 20, outputsOk: true });
+      await load.readBack(ram);
+      expect(load.outputsOk).to.equal(wanted);
+      await device.close();
+    });
+
+  for (const right of [true, false])
+    it(`reads of ${right ? 'right' : 'wrong'} bytes`, async () => {
+      const load = new Load(new RamDevice(size), 'read', right ? Buffer.alloc(size) : expected);
+      await load.run(3, extent);
+      expect(load).to.include({ begun: 20, done: 20, outputsOk: right });
+    });
+});
+
 describe('compare mempool', function () {
   this.timeout(600_000);
 
-  it('finds what document 5 says, on verity devices, with a report as the schema says', async () => {
+  it('finds what document 5 says, on verity devices and on crypt devices, with a report as the schema says', async () => {
     const ran: string[] = [];
     const report = await compareMempool({ quick: true }, { ran: (_, where) => ran.push(where) });
     const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
     expect(validate(JSON.parse(JSON.stringify(report))), JSON.stringify(validate.errors)).to.equal(true);
     expect(ran).to.have.length(stackCases(true).length);
+    expect([ran[0], ran.at(-1)]).to.deep.equal([
+      '2 verity devices, mempools per device',
+      '8 crypt devices, mempools shared',
+    ]);
     for (const each of report.stacks) {
-      const { depth, pools, reserve, inFlight, deadlock, outputsOk, done, reads } = each;
-      const what = JSON.stringify({ depth, pools, reserve, inFlight });
+      const { target, depth, pools, reserve, inFlight, deadlock, outputsOk, done, bios } = each;
+      const what = JSON.stringify({ target, depth, pools, reserve, inFlight });
       expect(outputsOk, what).to.equal(true);
       // Each bio holds one element on each device from the top down to where it is.
       const mustStop = pools === 'shared' && reserve <= inFlight * (depth - 1) && reserve <= inFlight;
       const cannotStop = pools === 'per device' || reserve > inFlight * (depth - 1);
       if (mustStop) expect(deadlock, what).not.to.have.length(0);
       if (cannotStop) expect(deadlock, what).to.have.length(0);
-      expect(done === reads, what).to.equal(deadlock.length === 0);
+      expect(done === bios, what).to.equal(deadlock.length === 0);
       const { least, most } = report.method;
-      expect(reads, what).to.be.within(deadlock.length > 0 ? 1 : Math.max(least, inFlight), most);
-      if (deadlock.length > 0)
-        expect(explainDeadlock(each)).to.match(/^bio \d+ of device \d+ \(of \d\) waits for one of/);
+      expect(bios, what).to.be.within(deadlock.length > 0 ? 1 : Math.max(least, inFlight), most);
+      if (deadlock.length > 0) expect(explainDeadlock(each)).to.match(/^bio \d+ of device \d+ waits for one of/);
+      // A write holds nothing but its pages, from the top down to where the pool is empty.
+      if (target === 'crypt' && deadlock.length > 0)
+        expect(deadlock[0], what).to.deep.include({ pool: 'pages of a write', heldBy: [`bio 1 of device ${depth}`] });
     }
+    expect(report.conclusion).to.match(
+      /with shared ones \d+ of 18 verity stacks deadlocked, .*, and 9 of 9 crypt stacks deadlocked, the least of them 2 devices with 1 in flight and a reserve of 1;/,
+    );
     expect(report.conclusion).to.match(/objection holds\.$/);
     expect(formatMempool(report)).to.contain('DEADLOCK after');
     const bytes = report.memory.map((each) => each.bytes);
     expect(bytes[0]).to.equal(59 * bytes[1]!);
     expect(bytes[2]).to.equal(59 * bytes[3]!);
+  });
+
+  it('in any time both kinds have been tried as deep, the shallow ones first', () => {
+    for (const quick of [true, false]) {
+      const cases = stackCases(quick);
+      expect(new Set(cases.map((each) => JSON.stringify(each)))).to.have.property('size', cases.length);
+      const groups = cases
+        .map(({ depth, target }) => `${depth} ${target}`)
+        .filter((name, i, all) => name !== all[i - 1]);
+      expect(groups.slice(0, 4)).to.deep.equal(['2 verity', '2 crypt', '4 verity', '4 crypt']);
+      expect(groups).to.have.length(new Set(groups).size);
+      // What a crypt device keeps is the pages of one bio, whatever it is told.
+      expect(cases.every(({ target, reserve }) => reserve === 1 || target === 'verity')).to.equal(true);
+    }
+  });
+
+  it('tells the kinds apart, and says nothing of one that was not tried', () => {
+    const { stacks, memory } = mempoolReport();
+    const clause = (some: StackResult[]) => /with shared ones (.*?);/.exec(concludeMempool(some, memory))![1];
+    const least = 'deadlocked, the least of them 2 devices with 1 in flight and a reserve of 1';
+    const calm = stacks.map((each) => (each.target === 'crypt' ? { ...each, deadlock: [] } : each));
+    expect(clause(stacks)).to.equal(`13 of 18 verity stacks ${least}, and 9 of 9 crypt stacks ${least}`);
+    expect(clause(calm)).to.equal(`13 of 18 verity stacks ${least}, and none of 9 crypt stacks deadlocked`);
+    expect(clause(stacks.filter(({ target }) => target === 'crypt'))).to.equal(`9 of 9 crypt stacks ${least}`);
   });
 
   it('interrupted it says that it knows too little', async () => {

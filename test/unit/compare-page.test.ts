@@ -124,7 +124,17 @@ describe('the page of a report', () => {
     const stopped = report.stacks.filter(({ deadlock }) => deadlock.length > 0);
     expect(page.match(/<rect class="stopped"/g)).to.have.length(stopped.length);
     expect(page.match(/<rect class="gone"/g)).to.have.length(report.stacks.length - stopped.length);
-    expect(page).to.contain('The first deadlock, 1 in flight, reserve 1: bio 1 of device 1 (of 2) waits for one of');
+    for (const [kind, pool] of [
+      ['verity', 'requests of bios'],
+      ['crypt', 'pages of a write'],
+    ] as const)
+      expect(page).to.contain(
+        `The first deadlock of 2 ${kind} devices, 1 in flight, reserve 1: bio 1 of device 1 waits for one of the &#39;${pool}&#39;`,
+      );
+    // A line for each kind and depth, in both charts.
+    for (const depth of [2, 4, 8])
+      for (const kind of ['verity', 'crypt'])
+        expect(page.match(new RegExp(`<text x="0" y="\\d+">${depth} ${kind}</text>`, 'g'))).to.have.length(2);
     expect(page).to.contain('8.53 MiB (◆ 3.87)');
   });
 

@@ -5,6 +5,7 @@ import type { Engine } from '../../lib/alg/engine.js';
 import { Bio, type BioError } from '../../lib/dm/bio.js';
 import { CryptConvert } from '../../lib/dm/crypt/convert.js';
 import { openTable } from '../../lib/dm/open-table.js';
+import { type MakeMempool, Mempool } from '../../lib/queue/mempool.js';
 import { ManualDevice } from '../support/manual-device.js';
 import { ManualEngine, permutations } from '../support/manual-engine.js';
 
@@ -163,6 +164,95 @@ describe('dm-crypt: queues', () => {
     expect(results.get(0)).to.deep.include({ code: 'EIO', failed: [0, 1, 2, 3].map((first) => ({ first, count: 1 })) });
     expect(results.get(8)).to.equal(null);
     await device.close();
+  });
+});
+
+describe('dm-crypt: memory', () => {
+  const longest = 1 << 20;
+  const noMemory = () => {
+    throw new Error('no memory');
+  };
+  /** Mempools in a machine that has no more than their reserves. */
+  const makeReserve: MakeMempool = (kind, options) => {
+    expect(kind).to.equal('pages of a write');
+    let left = options.reserve;
+    return new Mempool({ ...options, allocate: () => (left-- > 0 ? options.allocate() : noMemory()) });
+  };
+
+  for (const [fault, expected] of [
+    ['none', [null, null, null]],
+    ['of the cipher', ['EIO', null, null]],
+    ['of the device below', ['EREMOTEIO', null, null]],
+  ] as const)
+    it(`without any, writes get on one after the other in the pages that the device keeps; fault of the first: ${fault}`, async () => {
+      const engine = new ManualEngine();
+      const below = new ManualDevice(65536);
+      const device = await openTable(`0 128 crypt aes-xts-plain64 ${key} 0 below 0`, {
+        provider: 'library',
+        engine,
+        allocate: noMemory,
+        makeMempool: makeReserve,
+        devices: { below },
+      });
+      const results: (string | null)[] = [];
+      for (const sector of [0, 8, 16])
+        device.submit(
+          new Bio({ op: 'write', sector, bytes: Buffer.alloc(4096, sector + 1) }, (error) =>
+            results.push(error?.code ?? null),
+          ),
+        );
+      for (const index of [0, 1, 2]) {
+        await until(() => engine.flying.length > 0);
+        engine.complete(0, index === 0 && fault === 'of the cipher' ? -5 : undefined);
+        if (index === 0 && fault === 'of the cipher') continue;
+        await until(() => below.waiting.length > 0);
+        // The next one has nothing to be encrypted into until this one has been written.
+        expect([engine.flying.length, below.list]).to.deep.equal([0, [`write ${index * 8}+8`]]);
+        below.go(0, index === 0 && fault === 'of the device below' ? 'EREMOTEIO' : null);
+      }
+      await until(() => results.length === 3);
+      expect(results).to.deep.equal(expected);
+      expect(device.memoryUsage()).to.deep.equal({ reserved: longest, inUse: 0 });
+      const read = device.read(4096, 8192);
+      await until(() => below.waiting.length > 0);
+      below.go();
+      await until(() => engine.flying.length > 0);
+      engine.complete(0);
+      const written = Buffer.concat([Buffer.alloc(4096, 9), Buffer.alloc(4096, 17)]);
+      expect(written.equals(await read)).to.equal(true);
+      await device.close();
+    });
+
+  it('where there is memory, writes take just as much as they are long, and leave the pages to others', async () => {
+    const asked: number[] = [];
+    const allocate = (bytes: number) => {
+      asked.push(bytes);
+      return Buffer.alloc(bytes);
+    };
+    await using device = await openTable(`0 128 crypt aes-xts-plain64 ${key} 0 ram:65536 0`, {
+      provider: 'library',
+      allocate,
+    });
+    await Promise.all([device.write(0, Buffer.alloc(512, 1)), device.write(8192, Buffer.alloc(16384, 2))]);
+    expect(asked).to.deep.equal([512, 16384]);
+    expect(Buffer.alloc(16384, 2).equals(await device.read(8192, 16384))).to.equal(true);
+  });
+
+  it('its mempools are made as the owner of the device says: one for pages, one more with several keys', async () => {
+    const made: [string, number][] = [];
+    const makeMempool: MakeMempool = (kind, options) => {
+      made.push([kind, options.reserve]);
+      return new Mempool(options);
+    };
+    for (const cipher of ['aes-cbc-plain64', 'aes:2-cbc-plain64']) {
+      const options = { provider: 'library', reserve: 3, makeMempool } as const;
+      await (await openTable(`0 128 crypt ${cipher} ${key} 0 ram:65536 0`, options)).close();
+    }
+    expect(made).to.deep.equal([
+      ['pages of a write', 1],
+      ['requests of a key', 3],
+      ['pages of a write', 1],
+    ]);
   });
 });
 

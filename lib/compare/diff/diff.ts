@@ -3,6 +3,7 @@ import type { ArmResult } from '../measure/arm-result.js';
 import { compareSamples, holm } from '../measure/statistics.js';
 import { alpha } from '../measure/verdict.js';
 import type { MemoryResult, MempoolReport, StackResult } from '../mempool/mempool.js';
+import { stackText } from '../mempool/table.js';
 import { type AllReport, type Report, reportsOf } from '../report.js';
 import { environmentFacts } from '../text/environment-table.js';
 import { methodFacts } from '../text/method-facts.js';
@@ -133,8 +134,8 @@ function outcomesOf(run: Run): Map<string, string> {
   return new Map(
     reports.flatMap(({ stacks, memory }) => [
       ...stacks.map((each): [string, string] => [
-        `mempool: ${each.depth} devices on each other, ${each.inFlight} in flight, ${name(each)}`,
-        `${each.deadlock.length > 0 ? 'DEADLOCK' : 'all reads ended'}${each.outputsOk ? '' : ', bytes WRONG'}`,
+        `mempool: ${stackText(each)} on each other, ${each.inFlight} in flight, ${name(each)}`,
+        `${each.deadlock.length > 0 ? 'DEADLOCK' : 'all bios ended'}${each.outputsOk ? '' : ', bytes WRONG'}`,
       ]),
       ...memory.map((each): [string, string] => [
         `mempool: ${each.devices} devices, ${name(each)}`,

@@ -1,8 +1,9 @@
 import { formatMemory } from '../text/table.js';
 import type { MemoryResult, Pools, StackResult } from './mempool.js';
+import { type StackTarget, stackTargets } from './stack.js';
 
 /** Why nobody gets on: the first wait, and who holds what it is for. */
-export function explainDeadlock({ depth, deadlock }: StackResult): string {
+export function explainDeadlock({ deadlock }: StackResult): string {
   const [first] = deadlock;
   if (!first) return '';
   const { waits, pool, heldBy } = first;
@@ -13,7 +14,19 @@ export function explainDeadlock({ depth, deadlock }: StackResult): string {
       ? `the only one is held by ${above}, which waits for it`
       : `all ${heldBy.length} are held by bios that wait for such bios, ${above} among them`;
   const more = deadlock.length > 1 ? `; so do ${deadlock.length - 1} more` : '';
-  return `${waits} (of ${depth}) waits for one of the '${pool}': ${held}${more}`;
+  return `${waits} waits for one of the '${pool}': ${held}${more}`;
+}
+
+/** What became of the stacks of a kind with shared mempools, in a clause; none where there were no such stacks. */
+function concludeShared(target: StackTarget, shared: readonly StackResult[]): string[] {
+  const stacks = shared.filter((each) => each.target === target);
+  if (stacks.length === 0) return [];
+  const stops = stacks.filter(({ deadlock }) => deadlock.length > 0);
+  const [first] = stops;
+  if (!first) return [`none of ${stacks.length} ${target} stacks deadlocked`];
+  const { depth, inFlight, reserve } = first;
+  const least = `the least of them ${depth} devices with ${inFlight} in flight and a reserve of ${reserve}`;
+  return [`${stops.length} of ${stacks.length} ${target} stacks deadlocked, ${least}`];
 }
 
 /** What the measurement says about document 5's claim, in a sentence. */
@@ -26,18 +39,14 @@ export function concludeMempool(stacks: readonly StackResult[], memory: readonly
   const said = [
     `with mempools of their own ${own.length - ownStops.length} of ${own.length} stacks got on without memory`,
   ];
-  const [first] = sharedStops;
-  if (first)
-    said.push(
-      `with shared ones ${sharedStops.length} of ${shared.length} deadlocked, the least of them ${first.depth} devices with ${first.inFlight} in flight and a reserve of ${first.reserve}`,
-    );
-  else said.push(`with shared ones none of ${shared.length} deadlocked`);
+  const kinds = stackTargets.flatMap((target) => concludeShared(target, shared));
+  said.push(`with shared ones ${kinds.join(', and ')}`);
   const bytes = (pools: Pools, reserve: number) =>
     memory.find((each) => each.pools === pools && each.reserve === reserve)?.bytes;
   const [sixteen, one, oneShared] = [bytes('per device', 16), bytes('per device', 1), bytes('shared', 16)];
   if (sixteen !== undefined && one !== undefined && oneShared !== undefined)
     said.push(
-      `over ${memory[0]!.devices} devices sharing saves ${formatMemory(sixteen - oneShared)} of ${formatMemory(sixteen)}, a reserve of 1 ${formatMemory(sixteen - one)}`,
+      `over ${memory[0]!.devices} verity devices sharing saves ${formatMemory(sixteen - oneShared)} of ${formatMemory(sixteen)}, a reserve of 1 ${formatMemory(sixteen - one)}`,
     );
   const agrees = ownStops.length === 0 && sharedStops.length > 0;
   return `${said.join('; ')}: document 5's objection ${agrees ? 'holds' : 'is not borne out'}.`;

@@ -2,52 +2,53 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { Bio, sectorSize } from '../../dm/bio.js';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Device } from '../../dm/device.js';
 import { openTable } from '../../dm/open-table.js';
-import type { BlockDevice } from '../../dm/target.js';
 import { TestImage } from '../material/test-image.js';
 import { describeEnvironment, type Environment } from '../measure/environment.js';
 import type { LeftOut } from '../measure/group.js';
 import { TimeBudget } from '../measure/time-budget.js';
 import { stoppedBefore, type Watch } from '../watch.js';
 import { concludeMempool } from './conclusion.js';
-import { formatMempool } from './table.js';
-import { MempoolTrace, type Wait, withErrands } from './trace.js';
+import { bioSize, Load, type LoadExtent } from './load.js';
+import { kindOf, Stack, type StackTarget, stackTargets } from './stack.js';
+import { formatMempool, stackText } from './table.js';
+import { MempoolTrace, type Wait } from './trace.js';
 
-/** Bytes of a bio and of the image. */
-const bioSize = 16384;
+/** Bytes of the topmost device. */
 const imageSize = 1 << 20;
 
 /** Devices of document 5, and what it says that their reserves take. */
 const publishedDevices = 59;
 const publishedBytes = 3.87 * 2 ** 20;
 
-/** A stack is read until it has done all, or the least and its time is up: reads at least, at most, seconds. */
 const stackLoad = { quick: { least: 16, most: 64, seconds: 1 }, full: { least: 16, most: 2048, seconds: 1.2 } };
 
 const poolsOf = ['per device', 'shared'] as const;
 export type Pools = (typeof poolsOf)[number];
 
 export interface StackCase {
-  /** Verity devices on each other. */
+  /** What it is made of. Verity devices are read, crypt devices written. */
+  target: StackTarget;
+  /** Devices on each other. */
   depth: number;
   pools: Pools;
-  /** Elements that each mempool keeps; there are no others (reserved_bio_based_ios). */
+  /** Elements that each mempool keeps; there are no others (verity: reserved_bio_based_ios; crypt: pages of one bio). */
   reserve: number;
-  /** Reads that the owner of the topmost device has in flight at once. */
+  /** Bios that the owner of the topmost device has in flight at once. */
   inFlight: number;
 }
 
 export interface StackResult extends StackCase {
-  /** Reads that were begun, and that were done before the deadlock if there was one. */
-  reads: number;
+  /** Bios that were begun, and that were done before the deadlock if there was one. */
+  bios: number;
   done: number;
-  /** Of all reads; not measured where they came to a stop. */
+  /** Of all bios; not measured where they came to a stop. */
   seconds?: number;
   /** Empty where all ended: the waits that would never have. */
   deadlock: { waits: string; pool: string; heldBy: string[] }[];
-  /** Whether all bytes were right, those included that were read once there was memory again. */
+  /** Whether all bytes were right, those included that were read or written once there was memory again; of crypt those above and below. */
   outputsOk: boolean;
 }
 
@@ -63,7 +64,7 @@ export interface MempoolReport {
   version: 1;
   experiment: 'mempool';
   environment: Environment;
-  /** Reads of a stack at least and at most, and bytes of each. */
+  /** Bios of a stack at least and at most, and bytes of each. */
   method: { least: number; most: number; bytes: number; quick: boolean };
   stacks: StackResult[];
   memory: MemoryResult[];
@@ -78,8 +79,12 @@ const depths = { quick: [2, 4, 8], full: [2, 4, 8, 3, 5, 6, 7] };
 /** Every case: data, so that a case is a line. */
 export function stackCases(quick: boolean): StackCase[] {
   return (quick ? depths.quick : depths.full).flatMap((depth) =>
-    [1, 64, 4].flatMap((inFlight) =>
-      [16, 1].flatMap((reserve) => poolsOf.map((pools): StackCase => ({ depth, pools, reserve, inFlight }))),
+    stackTargets.flatMap((target) =>
+      [1, 64, 4].flatMap((inFlight) =>
+        kindOf(target).reserves.flatMap((reserve) =>
+          poolsOf.map((pools): StackCase => ({ target, depth, pools, reserve, inFlight })),
+        ),
+      ),
     ),
   );
 }
@@ -104,13 +109,15 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
       if (signal?.aborted) break;
       const seconds = Math.min(extent.seconds, budget.next());
       stacks.push(await runStack(image, each, { ...extent, seconds }));
-      watch.ran?.(1, `${each.depth} devices, mempools ${each.pools}`);
+      watch.ran?.(1, `${stackText(each)}, mempools ${each.pools}`);
+      // Where nothing waits for a file the loop had no turn to hear of an interruption.
+      await turn();
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   const missing = cases.length - stacks.length;
-  stacks.sort((a, b) => a.depth - b.depth);
+  stacks.sort((a, b) => stackTargets.indexOf(a.target) - stackTargets.indexOf(b.target) || a.depth - b.depth);
   const report: MempoolReport = {
     version: 1,
     experiment: 'mempool',
@@ -142,28 +149,21 @@ async function runStack(image: TestImage, each: StackCase, extent: LoadExtent): 
     waits = trace.deadlock();
     if (waits.length > 0) stopped();
   });
-  const makeMempool = trace.maker(each.pools === 'shared');
-  const opened: Device[] = [];
-  let below: BlockDevice | undefined;
+  const stack = await Stack.open(each, image, trace.maker(each.pools === 'shared'));
   try {
-    for (let level = 1; level <= each.depth; level++) {
-      const line = image.line(below ? 'below' : image.data);
-      const devices = below ? { below } : {};
-      const device = await openTable(line, { readOnly: true, reserve: each.reserve, makeMempool, devices });
-      opened.unshift(device);
-      below = withErrands(device, `device ${level}`);
-    }
-    const load = new Load(below!, image.bytes, extent);
+    const { op } = kindOf(each.target);
+    const load = new Load(stack.top, op, image.bytes);
     const start = performance.now();
-    const ended = load.run(each.inFlight);
+    const ended = load.run(each.inFlight, extent);
     await Promise.race([ended, stop]);
     const seconds = (performance.now() - start) / 1000;
     const { done } = load;
     if (waits.length > 0) trace.relieve();
     await ended;
+    if (op === 'write') await load.readBack(stack.ram);
     return resultOf(each, load, { done, seconds, waits });
   } finally {
-    for (const device of opened) await device.close();
+    await stack.close();
   }
 }
 
@@ -174,7 +174,7 @@ function resultOf(
 ): StackResult {
   return {
     ...each,
-    reads: begun,
+    bios: begun,
     done,
     ...(waits.length === 0 && { seconds }),
     deadlock: waits.map(({ errand, pool, holders }) => ({
@@ -184,47 +184,6 @@ function resultOf(
     })),
     outputsOk,
   };
-}
-
-interface LoadExtent {
-  least: number;
-  most: number;
-  seconds: number;
-}
-
-/** Reads of a device, some at a time, looked at. */
-class Load {
-  begun = 0;
-  done = 0;
-  outputsOk = true;
-  readonly #device: BlockDevice;
-  readonly #expected: Buffer;
-  readonly #extent: LoadExtent;
-
-  constructor(device: BlockDevice, expected: Buffer, extent: LoadExtent) {
-    this.#device = device;
-    this.#expected = expected;
-    this.#extent = extent;
-  }
-
-  async run(inFlight: number): Promise<void> {
-    await Promise.all(Array.from({ length: inFlight }, () => this.#worker()));
-  }
-
-  async #worker(): Promise<void> {
-    const bytes = Buffer.alloc(bioSize);
-    const { least, most, seconds } = this.#extent;
-    const end = performance.now() + seconds * 1000;
-    while (this.begun < least || (this.begun < most && performance.now() < end)) {
-      const at = (this.begun++ * bioSize) % imageSize;
-      bytes.fill(0);
-      const error = await new Promise((resolve) => {
-        this.#device.submit(new Bio({ op: 'read', sector: at / sectorSize, bytes }, resolve));
-      });
-      this.outputsOk &&= error === null && bytes.equals(this.#expected.subarray(at, at + bioSize));
-      this.done++;
-    }
-  }
 }
 
 /** Opens the devices side by side, as on a phone: nothing is in flight. */

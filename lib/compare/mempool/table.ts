@@ -1,20 +1,18 @@
 import { formatLeftOut } from '../text/group-table.js';
 import { alignTable, formatMemory, formatNumber, formatSize } from '../text/table.js';
 import { explainDeadlock } from './conclusion.js';
-import type { MempoolReport, StackResult } from './mempool.js';
+import type { MempoolReport, StackCase, StackResult } from './mempool.js';
+import { stackTargets } from './stack.js';
+
+/** '4 crypt devices' */
+export const stackText = ({ depth, target }: Pick<StackCase, 'depth' | 'target'>): string =>
+  `${depth} ${target} devices`;
 
 /** What became of each stack, a line each. */
 export function stackRows({ stacks, method }: MempoolReport): string[][] {
-  const head = [
-    'verity on verity',
-    'in flight',
-    'mempools',
-    'reserve',
-    `reads of ${formatSize(method.bytes)}`,
-    'bytes',
-  ];
+  const head = ['on each other', 'in flight', 'mempools', 'reserve', `bios of ${formatSize(method.bytes)}`, 'bytes'];
   const rows = stacks.map((each) => [
-    `${each.depth} devices`,
+    stackText(each),
     `${each.inFlight}`,
     each.pools,
     `${each.reserve}`,
@@ -27,7 +25,7 @@ export function stackRows({ stacks, method }: MempoolReport): string[][] {
 /** What the mempools hold while nothing is in flight. */
 export function memoryRows({ memory }: MempoolReport): string[][] {
   const rows = memory.map(({ devices, pools, reserve, bytes }) => [
-    `${devices} devices`,
+    `${devices} verity devices`,
     pools,
     `${reserve}`,
     formatMemory(bytes),
@@ -38,21 +36,26 @@ export function memoryRows({ memory }: MempoolReport): string[][] {
 /** Says that there is no other memory than the mempools'. */
 export const withoutMemory = 'There is no memory but the reserves: an element is there, or one waits for it.';
 
-/** A deadlock, where it was, and why nobody gets on. */
-export function formatDeadlock(stack: StackResult): string {
-  return `deadlock, ${stack.inFlight} in flight, reserve ${stack.reserve}: ${explainDeadlock(stack)}`;
+/** So many deadlocks of each kind of stack, the least first: where each was, and why nobody gets on. */
+export function formatDeadlocks(stacks: readonly StackResult[], most: number): string[] {
+  const stopped = stacks.filter(({ deadlock }) => deadlock.length > 0);
+  return stackTargets
+    .flatMap((kind) => stopped.filter(({ target }) => target === kind).slice(0, most))
+    .map((each) => {
+      const { inFlight, reserve } = each;
+      return `deadlock of ${stackText(each)}, ${inFlight} in flight, reserve ${reserve}: ${explainDeadlock(each)}`;
+    });
 }
 
 /** The report for the terminal, behind its environment. */
 export function formatMempool(report: MempoolReport): string {
   const { stacks, published } = report;
-  const explained = stacks.filter(({ deadlock }) => deadlock.length > 0).slice(0, 3);
   return [
     withoutMemory,
     '',
     ...alignTable(stackRows(report)),
     '',
-    ...explained.map(formatDeadlock),
+    ...formatDeadlocks(stacks, 2),
     '',
     ...alignTable(memoryRows(report)),
     ...report.omitted.map(formatLeftOut),
@@ -63,7 +66,7 @@ export function formatMempool(report: MempoolReport): string {
   ].join('\n');
 }
 
-function outcome({ deadlock, done, reads, seconds }: StackResult, bytes: number): string {
+function outcome({ deadlock, done, bios, seconds }: StackResult, bytes: number): string {
   if (deadlock.length > 0) return `DEADLOCK after ${done}`;
-  return seconds ? `${formatNumber((reads * bytes) / seconds / 2 ** 20)} MiB/s` : '';
+  return seconds ? `${formatNumber((bios * bytes) / seconds / 2 ** 20)} MiB/s` : '';
 }

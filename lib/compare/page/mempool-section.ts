@@ -1,5 +1,5 @@
 import type { MempoolReport } from '../mempool/mempool.js';
-import { formatDeadlock, memoryRows, stackRows, withoutMemory } from '../mempool/table.js';
+import { formatDeadlocks, memoryRows, stackRows, withoutMemory } from '../mempool/table.js';
 import { formatLeftOut } from '../text/group-table.js';
 import { formatMemory, formatNumber } from '../text/table.js';
 import { barChart } from './bar-chart.js';
@@ -13,13 +13,12 @@ const mebibyte = 2 ** 20;
 
 export function mempoolSection(report: MempoolReport): Section {
   const { stacks, memory, published } = report;
-  const stopped = stacks.find(({ deadlock }) => deadlock.length > 0);
   return {
     conclusions: [report.conclusion],
-    body: markup`<p>${withoutMemory} ${stopped && markup`The first ${formatDeadlock(stopped)}.`}</p>
+    body: markup`<p>${withoutMemory}${formatDeadlocks(stacks, 1).map((each) => ` The first ${each}.`)}</p>
 <div class="charts">
 ${stackGrid(stacks, 'per device')}${stackGrid(stacks, 'shared')}${memory.length > 0 ? memoryChart(report) : undefined}</div>
-${pageTable('Stacks of verity devices under load', stackRows(report))}${pageTable('Memory held', memoryRows(report))}<p>${published.source}: ${published.claim}; ${published.devices} devices hold ${formatMemory(published.bytes)} with a reserve of 16.</p>
+${pageTable('Stacks of devices under load', stackRows(report))}${pageTable('Memory held', memoryRows(report))}<p>${published.source}: ${published.claim}; ${published.devices} devices hold ${formatMemory(published.bytes)} with a reserve of 16.</p>
 `,
     leftOut: report.omitted.map(formatLeftOut),
   };
@@ -30,7 +29,7 @@ function memoryChart({ memory, published }: MempoolReport): Markup {
   // The document's 59 devices have mempools of their own, with the kernel's reserve.
   const base = name('per device', 16);
   return barChart({
-    title: `Held by ${memory[0]!.devices} devices, nothing in flight`,
+    title: `Held by ${memory[0]!.devices} verity devices, nothing in flight`,
     unit: 'MiB',
     bars: memory.map(({ pools, reserve, bytes }) => ({
       name: name(pools, reserve),

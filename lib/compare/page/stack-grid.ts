@@ -1,4 +1,5 @@
 import type { Pools, StackResult } from '../mempool/mempool.js';
+import { stackText } from '../mempool/table.js';
 import { chartWidth, figure } from './axis.js';
 import { type Markup, markup } from './markup.js';
 
@@ -6,12 +7,15 @@ const left = 76;
 const headHeight = 40;
 const rowHeight = 30;
 
+/** '4 crypt': there is room for no more. */
+const lineOf = ({ depth, target }: StackResult) => `${depth} ${target}`;
+
 const unique = (values: number[]) => [...new Set(values)].sort((a, b) => a - b);
 
-/** What became of the stacks with such mempools: a line for each depth, a column for each load and reserve. */
+/** What became of the stacks with such mempools: a line for each kind and depth, a column for each load and reserve that was tried. */
 export function stackGrid(stacks: readonly StackResult[], pools: Pools): Markup {
   const shown = stacks.filter((each) => each.pools === pools);
-  const depths = unique(shown.map(({ depth }) => depth));
+  const lines = [...new Set(shown.map(lineOf))];
   const loads = unique(shown.map(({ inFlight }) => inFlight));
   const reserves = unique(shown.map(({ reserve }) => reserve));
   const width = (chartWidth - left) / (loads.length * reserves.length || 1);
@@ -23,9 +27,9 @@ export function stackGrid(stacks: readonly StackResult[], pools: Pools): Markup 
     {
       title: `${title}: ${stopped.length} of ${shown.length} deadlock`,
       description: shown
-        .map((each) => `${each.depth} devices, ${each.inFlight} in flight, reserve ${each.reserve}: ${describe(each)}`)
+        .map((each) => `${stackText(each)}, ${each.inFlight} in flight, reserve ${each.reserve}: ${describe(each)}`)
         .join('; '),
-      height: headHeight + depths.length * rowHeight,
+      height: headHeight + lines.length * rowHeight,
     },
     markup`<text x="0" y="12">in flight</text><text x="0" y="30">reserve</text>${loads.map((inFlight) => markup`<text x="${(at({ inFlight, reserve: reserves[0]! }) + (width * reserves.length) / 2).toFixed(1)}" y="12" text-anchor="middle">${inFlight}</text>`)}${loads.flatMap(
       (inFlight) =>
@@ -33,10 +37,10 @@ export function stackGrid(stacks: readonly StackResult[], pools: Pools): Markup 
           (reserve) =>
             markup`<text x="${(at({ inFlight, reserve }) + width / 2).toFixed(1)}" y="30" text-anchor="middle">${reserve}</text>`,
         ),
-    )}${depths.map((depth, row) => markup`<text x="0" y="${headHeight + row * rowHeight + 19}">${depth} devices</text>`)}${shown.map(
-      (each) => drawStack(each, { x: at(each), y: headHeight + depths.indexOf(each.depth) * rowHeight, width }),
+    )}${lines.map((line, row) => markup`<text x="0" y="${headHeight + row * rowHeight + 19}">${line}</text>`)}${shown.map(
+      (each) => drawStack(each, { x: at(each), y: headHeight + lines.indexOf(lineOf(each)) * rowHeight, width }),
     )}`,
-    markup`<span><b class="key gone">✓</b> all reads ended</span> <span><b class="key stopped">✕ n</b> DEADLOCK after n reads</span>`,
+    markup`<span><b class="key gone">✓</b> all bios ended</span> <span><b class="key stopped">✕ n</b> DEADLOCK after n bios</span>`,
   );
 }
 

@@ -6,7 +6,10 @@ export function methodFacts(report: Report): [string, string][] {
   if (report.experiment === 'mempool') {
     const { least, most, bytes, quick } = report.method;
     return [
-      ['load', `${least === most ? least : `${least} to ${most}`} reads of ${formatSize(bytes)} of each stack`],
+      [
+        'load',
+        `${least === most ? least : `${least} to ${most}`} bios of ${formatSize(bytes)} to each stack: reads of verity, writes of crypt`,
+      ],
       ['scope', scope(quick)],
     ];
   }

@@ -3,7 +3,7 @@ import type { Answer } from '../../alg/engine.js';
 import type { Direction } from '../../alg/iv.js';
 import type { ProviderName } from '../../alg/provider.js';
 import type { Tfm, TfmOptions } from '../../alg/tfm.js';
-import { type MemoryUsage, Mempool } from '../../queue/mempool.js';
+import { type MakeMempool, type MemoryUsage, type Mempool, makeMempool as ownMempool } from '../../queue/mempool.js';
 import { Reserved } from '../../queue/reserved.js';
 import { CryptError } from './error.js';
 import type { IvMode, Part } from './iv/iv.js';
@@ -26,6 +26,8 @@ export interface CryptOptions extends Pick<TfmOptions, 'provider' | 'engine'> {
   ivOffset?: bigint;
   /** Requests that a volume with several keys keeps for itself. Default 16. */
   reserve?: number;
+  /** For experiments: where those requests come from. Default: a mempool of its own. */
+  makeMempool?: MakeMempool;
 }
 
 /** Sectors that the cipher failed on. */
@@ -65,7 +67,7 @@ export class CryptConvert {
     this.sectorSize = sectorSize;
     this.#ivOffset = ivOffset;
     this.#ivShift = ivLargeSectors ? Math.log2(sectorSize / 512) : 0;
-    if (this.spec.keyCount > 1) this.#requests = keyRequests(sectorSize, options.reserve ?? defaultReserve);
+    if (this.spec.keyCount > 1) this.#requests = keyRequests(sectorSize, options);
     const own = key instanceof Uint8Array ? Uint8Array.from(key) : key;
     try {
       const opened = openTfms(this.spec, own, { ...(provider && { provider }), ...(engine && { engine }) });
@@ -242,9 +244,13 @@ function keyRequest(sectorSize: number, sectors: number): KeyRequest {
   return { bytes: new Uint8Array(sectors * sectorSize), numbers: new Uint32Array(sectors * 2) };
 }
 
-function keyRequests(sectorSize: number, reserve: number): Mempool<KeyRequest> {
+/** Nobody who holds one waits for the device below: a bio has given all back before it goes there, or it has been there. */
+function keyRequests(
+  sectorSize: number,
+  { reserve = defaultReserve, makeMempool = ownMempool }: Pick<CryptOptions, 'reserve' | 'makeMempool'>,
+): Mempool<KeyRequest> {
   const sectors = requestBytes / sectorSize;
-  return new Mempool({
+  return makeMempool('requests of a key', {
     reserve,
     allocate: () => keyRequest(sectorSize, sectors),
     bytes: requestBytes + sectors * 8,

@@ -1,11 +1,11 @@
-import { type MemoryUsage, Mempool } from '../../queue/mempool.js';
+import type { MemoryUsage, Mempool } from '../../queue/mempool.js';
 import { type Area, openArea } from '../area.js';
 import { Bio, type BioError } from '../bio.js';
 import { DeviceError } from '../device-error.js';
 import { joinArgs } from '../split-args.js';
 import { parseNumber } from '../table.js';
 import { TableError } from '../table-error.js';
-import type { CryptoOptions, Target, TargetContext, TargetType } from '../target.js';
+import type { Target, TargetContext, TargetType } from '../target.js';
 import { CryptConvert, SectorError } from './convert.js';
 import { CryptError } from './error.js';
 import { Kcryptd } from './kcryptd.js';
@@ -13,13 +13,11 @@ import { type KeySource, parseKey, readKey, wipeKey } from './key.js';
 import { type CryptFeatures, formatFeatures, parseFeatures } from './options.js';
 import { parseCipher } from './spec.js';
 
-interface CryptFields {
+interface CryptFields extends Pick<TargetContext, 'crypto' | 'reserve' | 'makeMempool' | 'allocate'> {
   cipher: string;
   key: KeySource;
   ivOffset: bigint;
   features: CryptFeatures;
-  crypto: CryptoOptions;
-  reserve: number;
 }
 
 /** `<cipher> <key> <iv_offset> <dev> <offset> [<#opts> <opt>...]` (drivers/md/dm-crypt.c). */
@@ -31,7 +29,10 @@ class Crypt implements Target {
   readonly #fields: CryptFields;
   readonly #area: Area;
   readonly #kcryptd: Kcryptd;
-  /** What a write is encrypted into when there is no memory for bytes of its own. */
+  /**
+   * What a write is encrypted into when there is no memory for bytes of its own: the longest one's, whatever `reserve` is (page_pool, of
+   * BIO_MAX_VECS pages). A write holds them until the one below it has ended.
+   */
   readonly #pages: Mempool<Uint8Array>;
   #convert: CryptConvert;
   /** What status prints: hex, or a key's name. Wiped: zeroes. */
@@ -45,7 +46,8 @@ class Crypt implements Target {
     this.#area = area;
     this.#kcryptd = kcryptd;
     const bytes = longestBio * 512;
-    this.#pages = new Mempool<Uint8Array>({ reserve: 1, allocate: () => Buffer.allocUnsafeSlow(bytes), bytes });
+    const allocate = () => Buffer.allocUnsafeSlow(bytes);
+    this.#pages = fields.makeMempool<Uint8Array>('pages of a write', { reserve: 1, allocate, bytes });
     this.#keyText = textOf(fields.key);
     this.discards = fields.features.allowDiscards && area.device.discards;
     this.blockSize = Math.max(fields.features.sectorSize, area.device.blockSize);
@@ -89,7 +91,7 @@ class Crypt implements Target {
   /** crypt_alloc_buffer: the allocator's, or the device's own, in turn. */
   async #buffer(length: number): Promise<{ bytes: Uint8Array; release: () => void }> {
     try {
-      return { bytes: Buffer.allocUnsafeSlow(length), release: () => {} };
+      return { bytes: this.#fields.allocate(length), release: () => {} };
     } catch {
       const pages = await this.#pages.take();
       return { bytes: pages.subarray(0, length), release: () => this.#pages.give(pages) };
@@ -197,13 +199,13 @@ function withKey<T>(key: KeySource, use: (material: ReturnType<typeof readKey>) 
 
 /** @throws CryptError */
 function openConvert(
-  { cipher, ivOffset, features, crypto, reserve }: Omit<CryptFields, 'key'>,
+  { cipher, ivOffset, features, crypto, reserve, makeMempool }: Omit<CryptFields, 'key'>,
   key: ReturnType<typeof readKey>,
 ): CryptConvert {
   const { sectorSize, ivLargeSectors } = features;
   // Each conversion is told its engine, one of kcryptd's.
   const engines = { ...crypto, engine: 'sync' as const };
-  return new CryptConvert({ cipher, key, ivOffset, sectorSize, ivLargeSectors, reserve, ...engines });
+  return new CryptConvert({ cipher, key, ivOffset, sectorSize, ivLargeSectors, reserve, makeMempool, ...engines });
 }
 
 /** The kernel complains of the cipher and the key before it looks at the offset. */
@@ -214,7 +216,8 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   if (keyText.startsWith(':') && !/^:\d+:/.test(keyText))
     throw new TableError('Cannot parse key size', { argument: 1 });
   const features = parseFeatures(args, 5, context.length);
-  const fields = { cipher, features, crypto: context.crypto, reserve: context.reserve };
+  const { crypto, reserve, makeMempool, allocate } = context;
+  const fields = { cipher, features, crypto, reserve, makeMempool, allocate };
   let convert: CryptConvert | undefined;
   try {
     await inTable(() => parseCipher(cipher)); // is complained of before the key
@@ -234,7 +237,7 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
         hint: 'no device here has one',
       });
     const area = await openArea(context, { spec, argument: 3, start: sector }, features.sectorSize);
-    const { engine } = context.crypto;
+    const { engine } = crypto;
     const {
       spec: { cipherName },
       provider,
