@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -64,6 +65,14 @@ Napi::Value file_read_cached(const Napi::CallbackInfo& info) {
   return number(info.Env(), count < 0 ? -errno : static_cast<long>(count));
 }
 
+// (fd, offset, whether a hole is looked for, not data) -> where the next one begins, from there on, or -errno (-ENXIO:
+// there is none)
+Napi::Value file_seek(const Napi::CallbackInfo& info) {
+  off_t at = ::lseek(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Int64Value(),
+                     info[2].As<Napi::Boolean>() ? SEEK_HOLE : SEEK_DATA);
+  return number(info.Env(), at < 0 ? -errno : at);
+}
+
 // (fd of a block device) -> bytes of its logical block
 Napi::Value device_block_size(const Napi::CallbackInfo& info) {
   int size = 0;
@@ -84,6 +93,7 @@ Napi::Value bytes_misalignment(const Napi::CallbackInfo& info) {
 void export_file(Napi::Env env, Napi::Object exports) {
   exports.Set("file_discard", Napi::Function::New<file_discard>(env, "file_discard"));
   exports.Set("file_read_cached", Napi::Function::New<file_read_cached>(env, "file_read_cached"));
+  exports.Set("file_seek", Napi::Function::New<file_seek>(env, "file_seek"));
   exports.Set("device_block_size", Napi::Function::New<device_block_size>(env, "device_block_size"));
   exports.Set("bytes_misalignment", Napi::Function::New<bytes_misalignment>(env, "bytes_misalignment"));
 }

@@ -1,5 +1,6 @@
 /** Linux's numbers (include/uapi/asm-generic/errno*.h): native results are these, negative. node:os does not name all of them. */
 export const ENOENT = 2;
+export const ENXIO = 6;
 export const EBADF = 9;
 export const EBUSY = 16;
 export const EINVAL = 22;

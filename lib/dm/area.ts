@@ -2,7 +2,7 @@ import type { Arguments } from './arguments.js';
 import { type Bio, sectorSize } from './bio.js';
 import { joinArgs } from './split-args.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice, TargetContext } from './target.js';
+import type { BlockDevice, Extent, TargetContext } from './target.js';
 
 /** A stretch of a device that a target lies on. */
 export class Area {
@@ -15,6 +15,11 @@ export class Area {
   submit(bio: Bio): void {
     bio.sector += this.start;
     this.device.submit(bio);
+  }
+
+  /** @see BlockDevice.extent */
+  extent(sector: number, sectors: number): Extent {
+    return this.device.extent?.(this.start + sector, sectors) ?? { sectors, hole: false };
   }
 
   /** As it stands in a table line. */

@@ -4,7 +4,7 @@ import { DeviceError } from './device-error.js';
 import type { MappedTable } from './mapped-table.js';
 import { RangeLock } from './range-lock.js';
 import { splitArgs } from './split-args.js';
-import type { BlockDevice } from './target.js';
+import type { BlockDevice, Extent } from './target.js';
 
 /**
  * A mapped device: what a table describes (struct mapped_device). Offsets and lengths are bytes, and need not be whole sectors; any number
@@ -14,6 +14,7 @@ export class Device implements BlockDevice {
   readonly sectors: number;
   readonly blockSize: number;
   readonly discards: boolean;
+  readonly discardsToZero: boolean;
   readonly #table: MappedTable;
   readonly #lock = new RangeLock();
   #state: 'live' | 'suspended' | 'closed' = 'live';
@@ -28,6 +29,7 @@ export class Device implements BlockDevice {
     this.sectors = table.sectors;
     this.blockSize = table.blockSize;
     this.discards = table.discards;
+    this.discardsToZero = table.discardsToZero;
   }
 
   /** Bytes of the device. */
@@ -109,6 +111,29 @@ export class Device implements BlockDevice {
   /** Everything written so far is on stable storage when it is done. @throws DeviceError */
   flush(): Promise<void> {
     return this.#run({ op: 'flush', sector: 0 });
+  }
+
+  extent(sector: number, sectors: number): Extent {
+    return this.#table.extent(sector, sectors);
+  }
+
+  /** What lies in these bytes, in order: holes, which read as zeroes and take no space, and data between them, or what may be. @throws RangeError */
+  *extents(offset: number, length: number): Generator<{ length: number; hole: boolean }> {
+    checkRange('offset', offset, this.size);
+    const end = offset + checkRange('length', length, this.size - offset);
+    let run = { length: 0, hole: false };
+    for (let at = offset; at < end; ) {
+      const sector = Math.floor(at / sectorSize);
+      const { sectors, hole } = this.extent(sector, Math.ceil(end / sectorSize) - sector);
+      const next = Math.min((sector + sectors) * sectorSize, end);
+      if (run.length > 0 && run.hole !== hole) {
+        yield run;
+        run = { length: 0, hole };
+      }
+      run = { length: run.length + next - at, hole };
+      at = next;
+    }
+    if (run.length > 0) yield run;
   }
 
   /** Says that whole blocks are not needed any more. @throws DeviceError EOPNOTSUPP where the table has none; RangeError */

@@ -2,14 +2,14 @@ import type { Stats } from 'node:fs';
 import { constants, fdatasync, read, write } from 'node:fs';
 import { type FileHandle, open, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EOPNOTSUPP } from '../alg/errno.js';
+import { ENXIO, EOPNOTSUPP } from '../alg/errno.js';
 import { errnoName } from '../alg/error.js';
 import { binding } from '../binding.js';
 import { type Bio, sectorSize } from './bio.js';
 import { blockDeviceSize, deviceNumbers, nodeOf, sysfsOf } from './block-numbers.js';
 import { directBlockSize, isAligned, pageAligned } from './direct-io.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice } from './target.js';
+import type { BlockDevice, Extent } from './target.js';
 
 /** Bytes that one system call is asked for at most. */
 const maxCall = 1 << 20;
@@ -42,6 +42,7 @@ export class FileDevice implements BlockDevice {
   readonly sectors: number;
   readonly blockSize: number;
   readonly discards: boolean;
+  readonly discardsToZero: boolean;
   /** Until the file system says that it has no holes. */
   #punches = true;
   /** Until the file system says that it cannot tell what is in the page cache. */
@@ -56,6 +57,7 @@ export class FileDevice implements BlockDevice {
     this.blockSize = geometry.blockSize;
     this.sectors = (Math.floor(geometry.size / geometry.blockSize) * geometry.blockSize) / sectorSize;
     this.discards = geometry.discards;
+    this.discardsToZero = geometry.numbers === undefined;
     this.#looksInCache = !options.direct;
   }
 
@@ -158,6 +160,27 @@ export class FileDevice implements BlockDevice {
       const cause = new Error(`${code}: ${text}, ${isDevice ? 'ioctl' : 'fallocate'}`);
       bio.end({ code, failed: [{ first: 0, count: bio.sectors }], cause });
     });
+  }
+
+  /** Holes of a file (lseek(2), SEEK_DATA, SEEK_HOLE); what a block device has of its own nobody can tell. */
+  extent(sector: number, sectors: number): Extent {
+    const data = { sectors, hole: false };
+    if (this.geometry.numbers !== undefined) return data;
+    const seek = (offset: number, hole: boolean) => binding().file_seek(this.handle.fd, offset, hole);
+    const offset = sector * sectorSize;
+    const written = seek(offset, false);
+    if (written === -ENXIO) {
+      // So it is behind the end as well: who reads there is to be told that the file has become shorter.
+      const isThere = seek(offset + sectors * sectorSize - 1, true) >= 0;
+      return isThere ? { sectors, hole: true } : data;
+    }
+    const empty = Math.floor((written - offset) / sectorSize);
+    if (empty > 0) return { sectors: Math.min(empty, sectors), hole: true };
+    const end = written < 0 ? written : seek(written, true);
+    if (end < 0) return data;
+    // Somebody may have made a hole in between.
+    const full = Math.max(Math.ceil((end - offset) / sectorSize), 1);
+    return { sectors: Math.min(full, sectors), hole: false };
   }
 
   #finish(bio: Bio): void {

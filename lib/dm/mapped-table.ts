@@ -1,7 +1,7 @@
 import { type Bio, sectorSize } from './bio.js';
 import { Join } from './split.js';
 import type { TableLine } from './table.js';
-import type { BlockDevice, Target } from './target.js';
+import type { BlockDevice, Extent, Target } from './target.js';
 
 /** A line of a table and the target that was made of it. */
 export interface MappedLine extends TableLine {
@@ -13,6 +13,7 @@ export class MappedTable {
   readonly sectors: number;
   readonly blockSize: number;
   readonly discards: boolean;
+  readonly discardsToZero: boolean;
 
   constructor(
     readonly lines: readonly MappedLine[],
@@ -23,6 +24,7 @@ export class MappedTable {
     this.sectors = last ? last.start + last.length : 0;
     this.blockSize = Math.max(sectorSize, ...lines.map(({ target }) => target.blockSize ?? sectorSize));
     this.discards = lines.every(({ target }) => target.discards);
+    this.discardsToZero = this.discards && lines.every(({ target }) => target.discardsToZero);
   }
 
   /** The line that a sector belongs to (dm_table_find_target). */
@@ -36,6 +38,13 @@ export class MappedTable {
     }
     const line = this.lines[low];
     return line && sector >= line.start && sector < line.start + line.length ? line : undefined;
+  }
+
+  /** @see BlockDevice.extent; of the line that has the sector. */
+  extent(sector: number, sectors: number): Extent {
+    const { start, length, target } = this.find(sector)!;
+    const most = Math.min(sectors, start + length - sector);
+    return target.extent?.(sector - start, most) ?? { sectors: most, hole: false };
   }
 
   /** Gives a bio's sectors to their targets (drivers/md/dm.c:__split_and_process_bio); a flush to everyone who wants one. */

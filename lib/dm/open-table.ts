@@ -124,11 +124,13 @@ async function openBacking(
 
 /** The same device under the name that the table gives it, for the table to be formatted again. */
 export function named(device: BlockDevice, name: string): BlockDevice {
-  const { sectors, blockSize, discards } = device;
+  const { sectors, blockSize, discards, discardsToZero = false } = device;
   return {
     sectors,
     blockSize,
     discards,
+    discardsToZero,
+    extent: (sector, most) => device.extent?.(sector, most) ?? { sectors: most, hole: false },
     submit: (bio) => device.submit(bio),
     describe: () => name,
     close: async () => {},

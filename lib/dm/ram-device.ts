@@ -6,6 +6,7 @@ import type { BlockDevice } from './target.js';
 export class RamDevice implements BlockDevice {
   readonly blockSize = sectorSize;
   readonly discards = true;
+  readonly discardsToZero = true;
   readonly sectors: number;
   #bytes: Buffer;
 

@@ -4,12 +4,23 @@ import type { MakeMempool, MemoryUsage } from '../queue/mempool.js';
 import type { MakeRequestSource } from '../queue/request-source.js';
 import type { Bio } from './bio.js';
 
+/** Sectors that are alike in whether anything lies in them. */
+export interface Extent {
+  sectors: number;
+  /** Nothing does: they read as zeroes, and take no space. */
+  hole: boolean;
+}
+
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
 export interface BlockDevice {
   readonly sectors: number;
   /** Bytes that a bio must be a multiple of (the logical block size): 512 to 4096. */
   readonly blockSize: number;
   readonly discards: boolean;
+  /** What has been discarded reads as zeroes, for certain. */
+  readonly discardsToZero?: boolean;
+  /** What lies from a sector on, of at most so many, at least one. Where it cannot be told it is data. */
+  extent?(sector: number, sectors: number): Extent;
   /** Takes the bio; it ends now or later, never by an exception. */
   submit(bio: Bio): void;
   /** How a table line names it. */
@@ -24,6 +35,10 @@ export interface Target {
   readonly flushes?: boolean;
   /** Discard bios are understood (num_discard_bios); without it the device has none. */
   readonly discards?: boolean;
+  /** @see BlockDevice.discardsToZero */
+  readonly discardsToZero?: boolean;
+  /** @see BlockDevice.extent; sectors are counted from the target's start. */
+  extent?(sector: number, sectors: number): Extent;
   /** Bytes that a bio must be a multiple of; default 512 (limits->logical_block_size). */
   readonly blockSize?: number;
   /** Longest read or write it wants in one bio, in sectors (max_io_len). */

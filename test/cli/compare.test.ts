@@ -81,7 +81,8 @@ describe('dmalg compare', function () {
         const { [key]: _, ...rest } = report.results[0];
         expect(validate({ ...report, results: [rest] }), `a cell without ${key}`).to.equal(false);
       }
-      expect(validate({ ...report, results: [] })).to.equal(false);
+      expect(validate({ ...report, results: [{}] })).to.equal(false);
+      expect(validate({ ...report, results: [] }), 'stopped before the first cell').to.equal(true);
     }),
   );
 

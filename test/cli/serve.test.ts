@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { client, nbdsh, Serving } from '../support/nbd-serve.js';
@@ -102,6 +102,49 @@ describe('dmalg serve, to other programs', function () {
       expect(await server.stop()).to.equal(0);
       const bytes = readFileSync(join(folder, 'image'));
       expect([bytes[999], bytes[1000], bytes[200000], bytes[300000], bytes[700001]]).to.deep.equal([1, 7, 0, 7, 9]);
+    }),
+  );
+
+  it(
+    'holes are told, and zeroes make some where the client does not mind',
+    inFolder(async (folder) => {
+      const image = join(folder, 'image');
+      writeFileSync(image, Buffer.alloc(mebibyte, 3));
+      truncateSync(image, 2 * mebibyte);
+      const crypt = `crypt=0 4096 crypt aes-xts-plain64 ${key} 0 image 0`;
+      const server = await Serving.start(folder, [
+        '--table',
+        '0 4096 linear image 0',
+        '--table',
+        crypt,
+        '--socket',
+        'socket',
+      ]);
+      const map = (uri: string) =>
+        JSON.parse(client(folder, 'nbdinfo', ['--map', '--json', uri]).output).map(
+          ({ offset, length, type }: Record<string, number>) => [offset, length, type],
+        );
+      expect(map(server.uri)).to.deep.equal([
+        [0, mebibyte, 0],
+        [mebibyte, mebibyte, 3],
+      ]);
+      expect(map(server.uris[1]!), 'ciphertext has no holes').to.deep.equal([[0, 2 * mebibyte, 0]]);
+      const zero = (flags: string) =>
+        nbdsh(folder, [`h.connect_uri("${server.uri}")`, `h.zero(100000, 400000${flags}); h.flush()`]);
+      expect(zero(', nbd.CMD_FLAG_NO_HOLE').output).to.equal('');
+      const full = statSync(image).blocks;
+      expect(zero('').output).to.equal('');
+      const expected = Buffer.alloc(2 * mebibyte)
+        .fill(3, 0, mebibyte)
+        .fill(0, 400_000, 500_000);
+      expect(readFileSync(image).equals(expected)).to.equal(true);
+      // Whole blocks of the file system.
+      expect((full - statSync(image).blocks) * 512).to.be.within(90_000, 100_000);
+      expect(map(server.uri)).to.have.lengthOf(4);
+      const copy = client(folder, 'qemu-img', ['convert', '-O', 'raw', server.uri, 'copy']);
+      expect(copy.status, copy.output).to.equal(0);
+      expect(readFileSync(join(folder, 'copy')).equals(expected)).to.equal(true);
+      expect(await server.stop()).to.equal(0);
     }),
   );
 

@@ -1,4 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -109,6 +119,33 @@ describe('file device', function () {
         expect(error.message).to.equal(`EIO: read failed at sectors 16+112; ${path} has become shorter`);
       });
     });
+
+  it('tells its holes from its data, through what is mapped on it', async () => {
+    writeFileSync(path, '');
+    truncateSync(path, mebibyte);
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(8192, 1), 0, 8192, 65536);
+    closeSync(file);
+    const lines = [
+      `0 256 linear ${path} 64`,
+      '256 8 zero',
+      '264 8 error',
+      `272 8 linear ${path} 0`,
+      '280 8 linear ram 0',
+    ];
+    const ram = await openTable('0 8 linear ram:4096 0');
+    await using device = await openTable(lines.join('\n'), { devices: { ram } });
+    const extents = (offset: number, length: number) =>
+      [...device.extents(offset, length)].map(({ length, hole }) => (hole ? -length : length));
+    // 65536 of the file is 32768 of the device; a hole of 90112 bytes and the zero target adjoin.
+    expect(extents(0, device.size)).to.deep.equal([-32768, 8192, -94208, 4096, -4096, 4096]);
+    expect(extents(32767, 8194)).to.deep.equal([-1, 8192, -1]);
+    expect(extents(33000, 1)).to.deep.equal([1]);
+    expect(extents(0, 0)).to.deep.equal([]);
+    expect(() => extents(0, device.size + 1)).to.throw(RangeError, 'length: expected 0 to');
+    truncateSync(path, 70_000);
+    expect(extents(0, 131072), 'what is not there any more is no hole').to.deep.equal([-32768, 98304]);
+  });
 
   it('what the page cache has of a short read is taken from it, and the rest read from the file', async () => {
     const native = binding();

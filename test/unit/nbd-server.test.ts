@@ -19,6 +19,7 @@ class HeldBacking implements Backing {
   readonly size = 64 * mebibyte;
   readonly blockSize = 512;
   readonly discards = true;
+  readonly discardsToZero = true;
   readonly held: (() => void)[] = [];
   #wake = () => {};
 
@@ -40,6 +41,9 @@ class HeldBacking implements Backing {
   async write(): Promise<void> {}
   async flush(): Promise<void> {}
   async discard(): Promise<void> {}
+  extents(_: number, length: number) {
+    return [{ length, hole: false }];
+  }
 }
 
 describe('NBD server', () => {

@@ -1,14 +1,19 @@
 import type { Bio } from '../bio.js';
 import { TableError } from '../table-error.js';
-import type { Target, TargetType } from '../target.js';
+import type { Extent, Target, TargetType } from '../target.js';
 
 /** Reads zeroes and forgets writes (drivers/md/dm-zero.c). */
 class Zero implements Target {
   readonly discards = true;
+  readonly discardsToZero = true;
 
   map(bio: Bio): void {
     if (bio.op === 'read') bio.bytes.fill(0);
     bio.end();
+  }
+
+  extent(_: number, sectors: number): Extent {
+    return { sectors, hole: true };
   }
 
   status(): string {

@@ -7,6 +7,8 @@ export interface Backing {
   /** Bytes that a discard has to be a multiple of, and that others are best. */
   readonly blockSize: number;
   readonly discards: boolean;
+  /** What has been discarded reads as zeroes, for certain. */
+  readonly discardsToZero: boolean;
   /** Fills the buffer. */
   read(offset: number, into: Uint8Array): Promise<unknown>;
   /** The bytes stay as they are until it is done. With `fua` they are on stable storage then. */
@@ -14,6 +16,8 @@ export interface Backing {
   /** All writes that are done are on stable storage then. */
   flush(): Promise<unknown>;
   discard(offset: number, length: number): Promise<unknown>;
+  /** What lies there, in order: holes, which read as zeroes and take no space, and data. */
+  extents(offset: number, length: number): Iterable<{ length: number; hole: boolean }>;
 }
 
 /** What clients can ask for by name; the one with the empty name is the default. */

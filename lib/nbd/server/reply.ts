@@ -1,4 +1,12 @@
-import { magic, NbdErrno, ReplyFlag, ReplyType, simpleReplyBytes, structuredReplyBytes } from '../protocol.js';
+import {
+  AllocationState,
+  magic,
+  NbdErrno,
+  ReplyFlag,
+  ReplyType,
+  simpleReplyBytes,
+  structuredReplyBytes,
+} from '../protocol.js';
 import type { Request } from './request.js';
 
 /** Why a request failed, as its client is told. */
@@ -32,12 +40,14 @@ export class ReplyEncoder {
     return head;
   }
 
-  /** That one extent of a context has this status. Only where structured replies were agreed upon. */
-  blockStatus(request: Request, context: number, length: number, status: number): Buffer {
-    const reply = chunk(request, ReplyType.blockStatus, 12);
-    reply.writeUInt32BE(context, structuredReplyBytes);
-    reply.writeUInt32BE(length, structuredReplyBytes + 4);
-    reply.writeUInt32BE(status, structuredReplyBytes + 8);
+  /** What the first extents of `base:allocation`, whose id this is, are like. Only where structured replies were agreed upon. */
+  allocation(request: Request, context: number, extents: readonly { length: number; hole: boolean }[]): Buffer {
+    const reply = chunk(request, ReplyType.blockStatus, 4 + 8 * extents.length);
+    let at = reply.writeUInt32BE(context, structuredReplyBytes);
+    for (const { length, hole } of extents) {
+      at = reply.writeUInt32BE(length, at);
+      at = reply.writeUInt32BE(hole ? AllocationState.hole | AllocationState.zero : 0, at);
+    }
     return reply;
   }
 

@@ -5,11 +5,12 @@ import type { Agreement } from './agreement.js';
 import { backingFailure } from './backing-failure.js';
 import type { Account } from './budget.js';
 import { bufferBytes } from './buffer-pool.js';
+import type { Backing } from './export.js';
 import { allocationContext } from './meta-context.js';
 import { ReplyEncoder } from './reply.js';
 import { parseRequest, payloadLength, type Refusal, type Request, refusal } from './request.js';
 import type { Resources } from './resources.js';
-import { writeZeroes, zeroesAtOnce } from './zeroes.js';
+import { wholeBlocks, writeZeroes, zeroesAtOnce } from './zeroes.js';
 
 /** Requests of a connection that are not answered yet, before no more are read. The kernel's client has 128 at most. */
 const mostInFlight = 128;
@@ -140,18 +141,17 @@ export class Session {
         break;
       case Command.trim: {
         // It is a hint: what is no whole block stays.
-        const first = Math.ceil(offset / backing.blockSize) * backing.blockSize;
-        const end = Math.floor((offset + length) / backing.blockSize) * backing.blockSize;
-        if (end > first) await backing.discard(first, end - first);
+        const blocks = wholeBlocks(backing, offset, length);
+        if (blocks.length > 0) await backing.discard(blocks.offset, blocks.length);
         if (fua) await backing.flush();
         break;
       }
       case Command.writeZeroes:
-        await writeZeroes(backing, offset, length);
+        await writeZeroes(backing, offset, length, (request.flags & CommandFlag.noHole) === 0);
         if (fua) await backing.flush();
         break;
       case Command.blockStatus:
-        return [this.#replies.blockStatus(request, allocationContext.id, length, 0)];
+        return [this.#replies.allocation(request, allocationContext.id, someExtents(backing, request))];
     }
     return [this.#replies.done(request)];
   }
@@ -210,6 +210,20 @@ export class Session {
 }
 
 const none = Buffer.alloc(0);
+
+/** Extents of one answer. A client asks on from where they end. */
+const mostExtents = 128;
+
+/** The first extents of a request's bytes: only one where the client wants no more. */
+function someExtents(backing: Backing, { flags, offset, length }: Request): { length: number; hole: boolean }[] {
+  const most = flags & CommandFlag.reqOne ? 1 : mostExtents;
+  const extents = [];
+  for (const extent of backing.extents(offset, length)) {
+    extents.push(extent);
+    if (extents.length === most) break;
+  }
+  return extents;
+}
 
 /** Bytes that a request holds until it has been answered. */
 function memoryOf({ command, length }: Request): number {

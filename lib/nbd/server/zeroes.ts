@@ -5,8 +5,31 @@ export const zeroesAtOnce = 1 << 20;
 
 let zeroes: Buffer | undefined;
 
-/** Writes zeroes, of any length, piece by piece: to a target that ciphers they are data like any other. */
-export async function writeZeroes(backing: Backing, offset: number, length: number): Promise<void> {
+/**
+ * Makes zeroes of these bytes: with `punch`, and where a discard is known to leave zeroes, by discarding the whole blocks.
+ */
+export async function writeZeroes(backing: Backing, offset: number, length: number, punch: boolean): Promise<void> {
+  const blocks = wholeBlocks(backing, offset, length);
+  if (!punch || !backing.discardsToZero || blocks.length === 0) return writeData(backing, offset, length);
+  await writeData(backing, offset, blocks.offset - offset);
+  await backing.discard(blocks.offset, blocks.length);
+  const end = blocks.offset + blocks.length;
+  await writeData(backing, end, offset + length - end);
+}
+
+/** The whole blocks among these bytes; none: length 0. */
+export function wholeBlocks(
+  { blockSize }: Backing,
+  offset: number,
+  length: number,
+): { offset: number; length: number } {
+  const first = Math.ceil(offset / blockSize) * blockSize;
+  const end = Math.floor((offset + length) / blockSize) * blockSize;
+  return { offset: first, length: Math.max(end - first, 0) };
+}
+
+/** Piece by piece: to a target that ciphers zeroes are data like any other. */
+async function writeData(backing: Backing, offset: number, length: number): Promise<void> {
   zeroes ??= Buffer.alloc(zeroesAtOnce);
   for (let at = offset; at < offset + length; ) {
     // Pieces end where blocks do.
