@@ -12,9 +12,10 @@ import { activatedSockets } from '../nbd/server/socket-activation.js';
 import { tlsUpgrade } from '../nbd/server/tls-upgrade.js';
 import { serverCredentials } from '../nbd/tls.js';
 import { algOptions, oneOf, runOptions, stringOption } from './alg-options.js';
+import { BlockLog } from './block-log.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
 import { untilTold } from './stop-signals.js';
-import { describeEvent, describeReconnection, tableText } from './table-option.js';
+import { describeReconnection, tableText } from './table-option.js';
 
 async function run(invocation: Invocation): Promise<number> {
   const [more] = invocation.positionals;
@@ -45,6 +46,7 @@ async function run(invocation: Invocation): Promise<number> {
     for (const { readOnly, backing } of exports) if (!readOnly) await backing.flush();
   } finally {
     for (const { backing } of exports) await backing.close();
+    for (const { blocks } of exports) blocks.end();
   }
   return Exit.done;
 }
@@ -109,28 +111,34 @@ async function tlsOption(invocation: Invocation): Promise<NbdServerOptions['tls'
   return { upgrade: tlsUpgrade(await serverCredentials(files, verifyPeer)), required: mode === 'require' };
 }
 
+interface ServedExport extends Export {
+  backing: Device;
+  blocks: BlockLog;
+}
+
 /** Opens the tables. @throws CliError, and what openTable throws */
-async function openExports(invocation: Invocation): Promise<(Export & { backing: Device })[]> {
+async function openExports(invocation: Invocation): Promise<ServedExport[]> {
   const values = (invocation.values.table as string[] | undefined) ?? [];
   if (values.length === 0) throw new CliError("--table is missing; see 'dmalg serve --help'");
   const named = values.map(parseExport);
   const twice = named.find(({ name }, index) => named.findIndex((other) => other.name === name) !== index);
   if (twice) throw new CliError(`--table: two are called '${twice.name}'; --table NAME=LINE gives a name`);
   const options = { ...runOptions(invocation), direct: invocation.values.direct === true };
-  const exports: (Export & { backing: Device })[] = [];
+  const exports: ServedExport[] = [];
   try {
     for (const { name, table } of named) {
       const text = await tableText(table);
       const isReadOnly = ({ type }: { type: string }) => targetTypes.find((target) => target.name === type)?.readOnly;
       const readOnly = invocation.values['read-only'] === true || parseTable(text).some(isReadOnly);
       const prefix = name === '' ? '' : `export '${name}': `;
+      const blocks = new BlockLog((line) => log(prefix + line));
       const backing = await openTable(text, {
         ...options,
         readOnly,
-        onEvent: (event) => log(prefix + describeEvent(event)),
+        onEvent: (event) => blocks.add(event),
         nbd: { onReconnect: (event) => log(prefix + describeReconnection(event)) },
       });
-      exports.push({ name, readOnly, backing });
+      exports.push({ name, readOnly, backing, blocks });
     }
     return exports;
   } catch (error) {
@@ -157,7 +165,7 @@ export const serve: Command = {
   details: [
     'Prints the URI of each export when clients can come, and runs until SIGTERM or SIGINT: requests in flight are answered then, and the',
     'exports are flushed. A second signal does not wait. SIGHUP changes nothing. What could not be read or verified, and clients that were cut',
-    'off, are lines on stderr; the client of such a read gets EIO.',
+    'off, are lines on stderr; the client of such a read gets EIO. In the end reads of bad blocks are counted.',
     '',
     "Tables are those of 'dmalg dm'. A table with a verity line is served read-only. --table may be given several times: NAME=LINE or NAME=@FILE",
     'is the export NAME, one without a name is the default export. All clients of an export share one device, so that a flush on one',

@@ -229,6 +229,7 @@ describe('dmalg serve, to other programs', function () {
       expect(nbdsh(folder, [...python, write]).output).to.equal('True\nTrue\n1\n');
       expect(await server.stop()).to.equal(0);
       expect(server.stderr).to.contain("dmalg: export 'image': data block 7 is corrupted\n");
+      expect(server.stderr).to.match(/dmalg: export 'image': reads of bad blocks: \d+ corrupted\n$/);
     }),
   );
 
@@ -241,7 +242,7 @@ describe('dmalg serve, to other programs', function () {
       expect(client(folder, 'nbdcopy', [server.uri, 'copy'])).to.deep.equal({ status: 0, output: '' });
       expect(await server.stop()).to.equal(0);
       expect(readFileSync(join(folder, 'copy')).equals(image.bytes)).to.equal(true);
-      expect(server.stderr).to.equal('dmalg: data block 7 is corrected\n');
+      expect(server.stderr).to.equal('dmalg: data block 7 is corrected\ndmalg: reads of bad blocks: 1 corrected\n');
     }),
   );
 
