@@ -58,7 +58,7 @@ export const commonOptions: Record<string, OptionHelp> = {
 };
 
 /** A command's options and those of all commands; a letter that a command gives an option of its own is not theirs. */
-function allOptions(command: Command): Record<string, OptionHelp> {
+export function allOptions(command: Command): Record<string, OptionHelp> {
   const letters = new Set(Object.values(command.options).map(({ short }) => short));
   const common = Object.entries(commonOptions).map(([name, { short, ...option }]) => {
     return [name, short && !letters.has(short) ? { short, ...option } : option] as const;

@@ -3,27 +3,12 @@ import { AlgError } from '../alg/error.js';
 import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
-import { CliError, type Command, Exit, helpText, parseInvocation } from './command.js';
+import { CliError, Exit, helpText, parseInvocation } from './command.js';
+import { allCommands, commands } from './commands.js';
 import { verityStatus } from './verity-status.js';
 
-/** In the order of the overview. A command's modules are loaded when it is called: each takes milliseconds, and most commands need few. */
-const commands: Record<string, () => Promise<Command>> = {
-  info: async () => (await import('./info.js')).info,
-  verity: async () => (await import('./verity.js')).verity,
-  crypt: async () => (await import('./crypt.js')).crypt,
-  dm: async () => (await import('./dm.js')).dm,
-  serve: async () => (await import('./serve.js')).serve,
-  hash: async () => (await import('./hash.js')).hash,
-  encrypt: async () => (await import('./seal.js')).encrypt,
-  decrypt: async () => (await import('./seal.js')).decrypt,
-  rng: async () => (await import('./rng.js')).rng,
-  compare: async () => (await import('./compare.js')).compare,
-  lab: async () => (await import('./lab.js')).lab,
-};
-
 async function overview(): Promise<string> {
-  const all = await Promise.all(Object.values(commands).map((load) => load()));
-  const rows = all.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
+  const rows = (await allCommands()).map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
   return ['Usage: dmalg COMMAND ...', '', ...rows, '', "'dmalg COMMAND --help' explains a command.", ''].join('\n');
 }
 

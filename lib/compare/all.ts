@@ -36,7 +36,7 @@ const weights: Readonly<Record<Report['experiment'], number>> = {
   verity: 5,
   workqueue: 7,
   units: 5,
-  mempool: 3,
+  mempool: 4,
 };
 
 /** In progress, an experiment is as long as another. */

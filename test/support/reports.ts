@@ -195,7 +195,7 @@ export function mempoolReport(): MempoolReport {
       claim: 'sharing mempools is prone to deadlocks; a reserve of 1 is safe, 0 is not',
       source: 'document 5: dm-devel, April 2025',
     },
-    conclusion: concludeMempool(stacks, memory),
+    conclusion: concludeMempool(stacks, memory, true),
   };
 }
 

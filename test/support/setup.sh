@@ -13,7 +13,6 @@ want xz xz-utils
 want dmsetup dmsetup
 want fio fio
 want nbdkit nbdkit
-want qemu-nbd qemu-utils
 want nbdinfo libnbd-bin
 want openssl openssl
 want cryptsetup cryptsetup-bin
@@ -23,6 +22,8 @@ want nbd-client nbd-client
 want mkfs.ext4 e2fsprogs
 want clang-format clang-format
 want chromium chromium
+want zsh zsh
+want groff groff-base
 want qemu-img qemu-utils
 [ -e /usr/lib/python3/dist-packages/nbd.py ] || need="$need python3-libnbd"
 [ -e /usr/include/isa-l.h ] || need="$need libisal-dev"

@@ -145,7 +145,7 @@ describe('compare mempool', function () {
     expect(ran).to.have.length(stackCases(true).length);
     expect([ran[0], ran.at(-1)]).to.deep.equal([
       '2 verity devices, mempools per device',
-      '8 crypt devices, mempools shared',
+      '8 verity devices, mempools shared',
     ]);
     for (const each of report.stacks) {
       const { target, depth, pools, reserve, inFlight, deadlock, outputsOk, done, bios } = each;
@@ -174,15 +174,21 @@ describe('compare mempool', function () {
     expect(bytes[2]).to.equal(59 * bytes[3]!);
   });
 
-  it('in any time both kinds have been tried as deep, the shallow ones first', () => {
+  it('what says most is tried first, of both kinds, and shallow stacks before deep ones', () => {
     for (const quick of [true, false]) {
       const cases = stackCases(quick);
       expect(new Set(cases.map((each) => JSON.stringify(each)))).to.have.property('size', cases.length);
-      const groups = cases
-        .map(({ depth, target }) => `${depth} ${target}`)
-        .filter((name, i, all) => name !== all[i - 1]);
-      expect(groups.slice(0, 4)).to.deep.equal(['2 verity', '2 crypt', '4 verity', '4 crypt']);
-      expect(groups).to.have.length(new Set(groups).size);
+      const first = cases
+        .slice(0, 4)
+        .map(({ depth, inFlight, reserve, target, pools }) => [depth, inFlight, reserve, target, pools]);
+      expect(first).to.deep.equal([
+        [2, 1, 1, 'verity', 'per device'],
+        [2, 1, 1, 'verity', 'shared'],
+        [2, 1, 1, 'crypt', 'per device'],
+        [2, 1, 1, 'crypt', 'shared'],
+      ]);
+      const depths = cases.map(({ depth }) => depth).filter((depth, i, all) => depth !== all[i - 1]);
+      expect(depths).to.have.length(new Set(depths).size);
       // What a crypt device keeps is the pages of one bio, whatever it is told.
       expect(cases.every(({ target, reserve }) => reserve === 1 || target === 'verity')).to.equal(true);
     }
@@ -190,7 +196,7 @@ describe('compare mempool', function () {
 
   it('tells the kinds apart, and says nothing of one that was not tried', () => {
     const { stacks, memory } = mempoolReport();
-    const clause = (some: StackResult[]) => /with shared ones (.*?);/.exec(concludeMempool(some, memory))![1];
+    const clause = (some: StackResult[]) => /with shared ones (.*?);/.exec(concludeMempool(some, memory, true))![1];
     const least = 'deadlocked, the least of them 2 devices with 1 in flight and a reserve of 1';
     const calm = stacks.map((each) => (each.target === 'crypt' ? { ...each, deadlock: [] } : each));
     expect(clause(stacks)).to.equal(`13 of 18 verity stacks ${least}, and 9 of 9 crypt stacks ${least}`);
@@ -198,10 +204,18 @@ describe('compare mempool', function () {
     expect(clause(stacks.filter(({ target }) => target === 'crypt'))).to.equal(`9 of 9 crypt stacks ${least}`);
   });
 
+  it('stopped before any deadlock it does not deny that there are some', () => {
+    const { stacks, memory } = mempoolReport();
+    const calm = stacks.filter(({ deadlock }) => deadlock.length === 0);
+    expect(concludeMempool(calm, memory, false)).to.match(/: too few to judge document 5's objection by\.$/);
+    expect(concludeMempool(calm, memory, true)).to.match(/objection is not borne out\.$/);
+    expect(concludeMempool(stacks, memory, false)).to.match(/objection holds\.$/);
+  });
+
   it('interrupted it says that it knows too little', async () => {
     const report = await compareMempool({ quick: true }, { signal: AbortSignal.abort() });
     expect(report.stacks).to.deep.equal([]);
-    expect(concludeMempool(report.stacks, report.memory)).to.match(/too little/);
+    expect(report.conclusion).to.match(/too little/);
     expect(formatMempool(report)).to.contain('too little');
   });
 });

@@ -29,8 +29,12 @@ function concludeShared(target: StackTarget, shared: readonly StackResult[]): st
   return [`${stops.length} of ${stacks.length} ${target} stacks deadlocked, ${least}`];
 }
 
-/** What the measurement says about document 5's claim, in a sentence. */
-export function concludeMempool(stacks: readonly StackResult[], memory: readonly MemoryResult[]): string {
+/** What the measurement says about document 5's claim, in a sentence. `complete`: every stack was tried. */
+export function concludeMempool(
+  stacks: readonly StackResult[],
+  memory: readonly MemoryResult[],
+  complete: boolean,
+): string {
   const of = (pools: Pools) => stacks.filter((each) => each.pools === pools);
   const stops = (results: StackResult[]) => results.filter(({ deadlock }) => deadlock.length > 0);
   const [own, shared] = [of('per device'), of('shared')];
@@ -49,5 +53,7 @@ export function concludeMempool(stacks: readonly StackResult[], memory: readonly
       `over ${memory[0]!.devices} verity devices sharing saves ${formatMemory(sixteen - oneShared)} of ${formatMemory(sixteen)}, a reserve of 1 ${formatMemory(sixteen - one)}`,
     );
   const agrees = ownStops.length === 0 && sharedStops.length > 0;
+  // Where nothing stopped, what was not tried might.
+  if (sharedStops.length === 0 && !complete) return `${said.join('; ')}: too few to judge document 5's objection by.`;
   return `${said.join('; ')}: document 5's objection ${agrees ? 'holds' : 'is not borne out'}.`;
 }

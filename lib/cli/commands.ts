@@ -1,0 +1,30 @@
+import type { Command } from './command.js';
+
+/** In the order of the overview. A command's modules are loaded when it is called: each takes milliseconds, and most commands need few. */
+export const commands: Record<string, () => Promise<Command>> = {
+  info: async () => (await import('./info.js')).info,
+  verity: async () => (await import('./verity.js')).verity,
+  crypt: async () => (await import('./crypt.js')).crypt,
+  dm: async () => (await import('./dm.js')).dm,
+  serve: async () => (await import('./serve.js')).serve,
+  hash: async () => (await import('./hash.js')).hash,
+  encrypt: async () => (await import('./seal.js')).encrypt,
+  decrypt: async () => (await import('./seal.js')).decrypt,
+  rng: async () => (await import('./rng.js')).rng,
+  compare: async () => (await import('./compare.js')).compare,
+  lab: async () => (await import('./lab.js')).lab,
+  completion: async () => (await import('./completion.js')).completion,
+  man: async () => (await import('./man.js')).man,
+};
+
+export function allCommands(): Promise<Command[]> {
+  return Promise.all(Object.values(commands).map((load) => load()));
+}
+
+/** The words that a command may begin with, as its usage line has them: 'read|write ...', 'format DATA | verify DATA'. */
+export function verbsOf({ usage }: Command): string[] {
+  return usage
+    .split(' | ')
+    .flatMap((form) => form.split(' ')[0]!.split('|'))
+    .filter((word) => /^[a-z]+$/.test(word));
+}
