@@ -9,7 +9,7 @@ import { TestImage } from '../material/test-image.js';
 import { describeEnvironment, type Environment } from '../measure/environment.js';
 import type { LeftOut } from '../measure/group.js';
 import { TimeBudget } from '../measure/time-budget.js';
-import { stoppedBefore, type Watch } from '../watch.js';
+import { limited, stoppedBefore, type Watch } from '../watch.js';
 import { concludeMempool } from './conclusion.js';
 import { bioSize, Load, type LoadExtent } from './load.js';
 import { kindOf, Stack, type StackTarget, stackTargets } from './stack.js';
@@ -24,6 +24,9 @@ const publishedDevices = 59;
 const publishedBytes = 3.87 * 2 ** 20;
 
 const stackLoad = { quick: { least: 16, most: 64, seconds: 1 }, full: { least: 16, most: 2048, seconds: 1.2 } };
+
+/** Of the time. The rest is for opening the devices whose memory is counted, which takes long on a slow machine, and says less. */
+const stackShare = 0.7;
 
 const poolsOf = ['per device', 'shared'] as const;
 export type Pools = (typeof poolsOf)[number];
@@ -105,17 +108,19 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
   const memory: MemoryResult[] = [];
   try {
     const image = await TestImage.make(folder, { size: imageSize });
-    for (const reserve of [16, 1])
-      for (const pools of poolsOf) if (!signal?.aborted) memory.push(await measureMemory(image, pools, reserve));
-    const budget = new TimeBudget(watch.seconds ?? Number.POSITIVE_INFINITY, cases.length);
+    const time = (watch.seconds ?? Number.POSITIVE_INFINITY) * stackShare;
+    const budget = new TimeBudget(time, cases.length);
+    const { signal: enough } = limited(watch, time);
     for (const each of cases) {
-      if (signal?.aborted) break;
+      if (enough?.aborted) break;
       const seconds = Math.min(extent.seconds, budget.next());
       stacks.push(await runStack(image, each, { ...extent, seconds }));
       watch.ran?.(1, `${stackText(each)}, mempools ${each.pools}`);
       // Where nothing waits for a file the loop had no turn to hear of an interruption.
       await turn();
     }
+    for (const reserve of [16, 1])
+      for (const pools of poolsOf) if (!signal?.aborted) memory.push(await measureMemory(image, pools, reserve));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
