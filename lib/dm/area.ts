@@ -1,8 +1,9 @@
 import type { Arguments } from './arguments.js';
 import { type Bio, sectorSize } from './bio.js';
+import { type Extent, extentOf } from './extent.js';
 import { joinArgs } from './split-args.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice, Extent, TargetContext } from './target.js';
+import type { BlockDevice, TargetContext } from './target.js';
 
 /** A stretch of a device that a target lies on. */
 export class Area {
@@ -19,7 +20,7 @@ export class Area {
 
   /** @see BlockDevice.extent */
   extent(sector: number, sectors: number): Extent {
-    return this.device.extent?.(this.start + sector, sectors) ?? { sectors, hole: false };
+    return extentOf(this.device, this.start + sector, sectors);
   }
 
   /** As it stands in a table line. */

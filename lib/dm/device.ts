@@ -1,10 +1,11 @@
 import type { MemoryUsage } from '../queue/mempool.js';
 import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
 import { DeviceError } from './device-error.js';
+import type { Extent } from './extent.js';
 import type { MappedTable } from './mapped-table.js';
 import { RangeLock } from './range-lock.js';
 import { splitArgs } from './split-args.js';
-import type { BlockDevice, Extent } from './target.js';
+import type { BlockDevice } from './target.js';
 
 /**
  * A mapped device: what a table describes (struct mapped_device). Offsets and lengths are bytes, and need not be whole sectors; any number

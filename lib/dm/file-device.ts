@@ -8,8 +8,9 @@ import { binding } from '../binding.js';
 import { type Bio, sectorSize } from './bio.js';
 import { blockDeviceSize, deviceNumbers, nodeOf, sysfsOf } from './block-numbers.js';
 import { directBlockSize, isAligned, pageAligned } from './direct-io.js';
+import type { Extent } from './extent.js';
 import { TableError } from './table-error.js';
-import type { BlockDevice, Extent } from './target.js';
+import type { BlockDevice } from './target.js';
 
 /** Bytes that one system call is asked for at most. */
 const maxCall = 1 << 20;

@@ -1,7 +1,8 @@
 import { type Bio, sectorSize } from './bio.js';
+import { type Extent, extentOf } from './extent.js';
 import { Join } from './split.js';
 import type { TableLine } from './table.js';
-import type { BlockDevice, Extent, Target } from './target.js';
+import type { BlockDevice, Target } from './target.js';
 
 /** A line of a table and the target that was made of it. */
 export interface MappedLine extends TableLine {
@@ -44,7 +45,7 @@ export class MappedTable {
   extent(sector: number, sectors: number): Extent {
     const { start, length, target } = this.find(sector)!;
     const most = Math.min(sectors, start + length - sector);
-    return target.extent?.(sector - start, most) ?? { sectors: most, hole: false };
+    return extentOf(target, sector - start, most);
   }
 
   /** Gives a bio's sectors to their targets (drivers/md/dm.c:__split_and_process_bio); a flush to everyone who wants one. */

@@ -5,6 +5,7 @@ import { type MakeMempool, makeMempool as ownMempool } from '../queue/mempool.js
 import { type MakeRequestSource, makeRequestSource as ownRequests } from '../queue/request-source.js';
 import { sectorSize } from './bio.js';
 import { Device } from './device.js';
+import { extentOf } from './extent.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { type MappedLine, MappedTable } from './mapped-table.js';
 import { NbdDevice, type NbdDeviceOptions } from './nbd-device.js';
@@ -130,7 +131,7 @@ export function named(device: BlockDevice, name: string): BlockDevice {
     blockSize,
     discards,
     discardsToZero,
-    extent: (sector, most) => device.extent?.(sector, most) ?? { sectors: most, hole: false },
+    extent: (sector, most) => extentOf(device, sector, most),
     submit: (bio) => device.submit(bio),
     describe: () => name,
     close: async () => {},

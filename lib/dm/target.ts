@@ -3,13 +3,7 @@ import type { Clock } from '../queue/clock.js';
 import type { MakeMempool, MemoryUsage } from '../queue/mempool.js';
 import type { MakeRequestSource } from '../queue/request-source.js';
 import type { Bio } from './bio.js';
-
-/** Sectors that are alike in whether anything lies in them. */
-export interface Extent {
-  sectors: number;
-  /** Nothing does: they read as zeroes, and take no space. */
-  hole: boolean;
-}
+import type { Extent } from './extent.js';
 
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
 export interface BlockDevice {

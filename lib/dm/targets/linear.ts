@@ -1,8 +1,9 @@
 import { type Area, openArea, takeArea } from '../area.js';
 import { Arguments } from '../arguments.js';
 import type { Bio } from '../bio.js';
+import type { Extent } from '../extent.js';
 import { TableError } from '../table-error.js';
-import type { Extent, Target, TargetType } from '../target.js';
+import type { Target, TargetType } from '../target.js';
 
 /** `<dev> <offset>`: the sectors of another device (drivers/md/dm-linear.c). */
 class Linear implements Target {

@@ -1,6 +1,7 @@
 import type { Bio } from '../bio.js';
+import type { Extent } from '../extent.js';
 import { TableError } from '../table-error.js';
-import type { Extent, Target, TargetType } from '../target.js';
+import type { Target, TargetType } from '../target.js';
 
 /** Reads zeroes and forgets writes (drivers/md/dm-zero.c). */
 class Zero implements Target {

@@ -1,3 +1,9 @@
+/** Bytes that are alike: a hole, which reads as zeroes and takes no space, or data. */
+export interface Extent {
+  length: number;
+  hole: boolean;
+}
+
 /**
  * What an export's bytes lie on; a device of lib/dm is one. Offsets and lengths are bytes, and any number of operations may be in flight. What
  * fails rejects with an error whose `code` names an errno, and whose `failed` says in sectors of 512 bytes where, if that is known.
@@ -16,8 +22,8 @@ export interface Backing {
   /** All writes that are done are on stable storage then. */
   flush(): Promise<unknown>;
   discard(offset: number, length: number): Promise<unknown>;
-  /** What lies there, in order: holes, which read as zeroes and take no space, and data. */
-  extents(offset: number, length: number): Iterable<{ length: number; hole: boolean }>;
+  /** What lies there, in order. */
+  extents(offset: number, length: number): Iterable<Extent>;
 }
 
 /** What clients can ask for by name; the one with the empty name is the default. */

@@ -7,6 +7,7 @@ import {
   simpleReplyBytes,
   structuredReplyBytes,
 } from '../protocol.js';
+import type { Extent } from './export.js';
 import type { Request } from './request.js';
 
 /** Why a request failed, as its client is told. */
@@ -41,7 +42,7 @@ export class ReplyEncoder {
   }
 
   /** What the first extents of `base:allocation`, whose id this is, are like. Only where structured replies were agreed upon. */
-  allocation(request: Request, context: number, extents: readonly { length: number; hole: boolean }[]): Buffer {
+  allocation(request: Request, context: number, extents: readonly Extent[]): Buffer {
     const reply = chunk(request, ReplyType.blockStatus, 4 + 8 * extents.length);
     let at = reply.writeUInt32BE(context, structuredReplyBytes);
     for (const { length, hole } of extents) {

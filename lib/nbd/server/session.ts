@@ -5,7 +5,7 @@ import type { Agreement } from './agreement.js';
 import { backingFailure } from './backing-failure.js';
 import type { Account } from './budget.js';
 import { bufferBytes } from './buffer-pool.js';
-import type { Backing } from './export.js';
+import type { Backing, Extent } from './export.js';
 import { allocationContext } from './meta-context.js';
 import { ReplyEncoder } from './reply.js';
 import { parseRequest, payloadLength, type Refusal, type Request, refusal } from './request.js';
@@ -215,7 +215,7 @@ const none = Buffer.alloc(0);
 const mostExtents = 128;
 
 /** The first extents of a request's bytes: only one where the client wants no more. */
-function someExtents(backing: Backing, { flags, offset, length }: Request): { length: number; hole: boolean }[] {
+function someExtents(backing: Backing, { flags, offset, length }: Request): Extent[] {
   const most = flags & CommandFlag.reqOne ? 1 : mostExtents;
   const extents = [];
   for (const extent of backing.extents(offset, length)) {
