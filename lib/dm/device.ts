@@ -48,15 +48,13 @@ export class Device implements BlockDevice {
     else if (this.#state === 'closed') bio.end('ENXIO');
     else {
       this.#inFlight++;
-      const { op, sector, sectors, bytes, fua } = bio;
-      this.#table.map(
-        new Bio({ op, sector, sectors, bytes, fua }, (error) => {
-          if (--this.#inFlight === 0) for (const idle of this.#idle.splice(0)) idle();
-          bio.end(error);
-        }),
-      );
+      this.#table.map(bio, this.#ended);
     }
   }
+
+  readonly #ended = () => {
+    if (--this.#inFlight === 0) for (const idle of this.#idle.splice(0)) idle();
+  };
 
   /**
    * Reads into a buffer of the caller's, or into a new one of that length. @throws DeviceError with the sectors that failed; RangeError
@@ -65,18 +63,11 @@ export class Device implements BlockDevice {
     const bytes = typeof into === 'number' ? Buffer.allocUnsafe(checkRange('length', into, this.size)) : into;
     const { first, count, head } = this.#blocks(offset, bytes.length);
     if (count === 0) return bytes;
-    const release = await this.#lock.acquire(first, count, false);
-    try {
-      if (bytes.length === count * sectorSize) await this.#run({ op: 'read', sector: first, bytes });
-      else {
-        const whole = Buffer.allocUnsafe(count * sectorSize);
-        await this.#run({ op: 'read', sector: first, bytes: whole });
-        bytes.set(whole.subarray(head, head + bytes.length));
-      }
-      return bytes;
-    } finally {
-      release();
-    }
+    const isWhole = bytes.length === count * sectorSize;
+    const whole = isWhole ? bytes : Buffer.allocUnsafe(count * sectorSize);
+    await this.#runLocked({ op: 'read', sector: first, bytes: whole });
+    if (!isWhole) bytes.set(whole.subarray(head, head + bytes.length));
+    return bytes;
   }
 
   /**
@@ -86,9 +77,9 @@ export class Device implements BlockDevice {
   async write(offset: number, bytes: Uint8Array, { fua = false } = {}): Promise<void> {
     const { first, count, head } = this.#blocks(offset, bytes.length);
     if (count === 0) return fua ? this.flush() : undefined;
-    const release = await this.#lock.acquire(first, count, true);
+    if (bytes.length === count * sectorSize) return this.#runLocked({ op: 'write', sector: first, bytes, fua });
+    const release = await new Promise<() => void>((enter) => this.#lock.acquire(first, count, true, enter));
     try {
-      if (bytes.length === count * sectorSize) return await this.#run({ op: 'write', sector: first, bytes, fua });
       const whole = Buffer.allocUnsafe(count * sectorSize);
       await this.#readEdges(first, whole, head, head + bytes.length);
       whole.set(bytes, head);
@@ -143,12 +134,7 @@ export class Device implements BlockDevice {
     if (offset % this.blockSize !== 0 || length % this.blockSize !== 0)
       throw new RangeError(`discard: expected multiples of ${this.blockSize} bytes, got ${offset} and ${length}`);
     if (count === 0) return;
-    const release = await this.#lock.acquire(first, count, true);
-    try {
-      await this.#run({ op: 'discard', sector: first, sectors: count });
-    } finally {
-      release();
-    }
+    await this.#runLocked({ op: 'discard', sector: first, sectors: count });
   }
 
   /** Lets what is in flight end, and holds what comes from now on (drivers/md/dm.c:dm_suspend). */
@@ -246,6 +232,22 @@ export class Device implements BlockDevice {
     return new Promise((resolve, reject) => {
       const endio = (error: BioError | null) => (error ? reject(failure(fields, error)) : resolve());
       this.submit(new Bio(fields, endio));
+    });
+  }
+
+  /** When the range is free for it. A promise alone, however many steps it has: a short request is little else but such steps. */
+  #runLocked(fields: BioFields): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let release: () => void;
+      const bio = new Bio(fields, (error) => {
+        release();
+        if (error) reject(failure(fields, error));
+        else resolve();
+      });
+      this.#lock.acquire(bio.sector, bio.sectors, bio.op !== 'read', (giveBack) => {
+        release = giveBack;
+        this.submit(bio);
+      });
     });
   }
 }

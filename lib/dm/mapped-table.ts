@@ -48,9 +48,9 @@ export class MappedTable {
     return extentOf(target, sector - start, most);
   }
 
-  /** Gives a bio's sectors to their targets (drivers/md/dm.c:__split_and_process_bio); a flush to everyone who wants one. */
-  map(bio: Bio): void {
-    const join = new Join(bio);
+  /** Gives a bio's sectors to their targets (drivers/md/dm.c:__split_and_process_bio); a flush to everyone who wants one. `ended` is called just before it ends. */
+  map(bio: Bio, ended: () => void): void {
+    const join = new Join(bio, ended);
     if (bio.op === 'flush') {
       for (const { target } of this.lines) if (target.flushes) mapSafely(target, join.piece(0, 0, 0));
     } else if (bio.sector + bio.sectors > this.sectors) {

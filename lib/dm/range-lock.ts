@@ -13,24 +13,32 @@ interface Entry {
 export class RangeLock {
   readonly #entries = new Set<Entry>();
 
-  /** Holds the range when nobody is in the way any more; the answer gives it back. Its place in the order is taken at once. */
-  acquire(first: number, count: number, exclusive: boolean): Promise<() => void> {
-    return new Promise((resolve) => {
-      const enter = () => resolve(() => this.#release(entry));
-      const entry: Entry = { first, end: first + count, exclusive, blockers: 0, followers: [], enter };
-      for (const earlier of this.#entries) {
-        const overlaps = earlier.first < entry.end && entry.first < earlier.end;
-        if (!overlaps || !(earlier.exclusive || exclusive)) continue;
-        earlier.followers.push(entry);
-        entry.blockers++;
-      }
-      this.#entries.add(entry);
-      if (entry.blockers === 0) enter();
-    });
+  /**
+   * Calls `enter` when nobody is in the way any more, at once if nobody is; what it is given gives the range back. Its place in the order is
+   * taken at once.
+   */
+  acquire(first: number, count: number, exclusive: boolean, enter: (release: () => void) => void): void {
+    const entry: Entry = {
+      first,
+      end: first + count,
+      exclusive,
+      blockers: 0,
+      followers: [],
+      enter: () => enter(() => this.#release(entry)),
+    };
+    for (const earlier of this.#entries) {
+      const overlaps = earlier.first < entry.end && entry.first < earlier.end;
+      if (!overlaps || !(earlier.exclusive || exclusive)) continue;
+      earlier.followers.push(entry);
+      entry.blockers++;
+    }
+    this.#entries.add(entry);
+    if (entry.blockers === 0) entry.enter();
   }
 
   #release(entry: Entry): void {
     if (!this.#entries.delete(entry)) return;
-    for (const follower of entry.followers) if (--follower.blockers === 0) follower.enter();
+    // Not from here: who enters may end at once, and so would the next, each a level deeper.
+    for (const follower of entry.followers) if (--follower.blockers === 0) queueMicrotask(follower.enter);
   }
 }

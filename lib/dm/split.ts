@@ -8,7 +8,11 @@ export class Join {
   #open = 1;
   #error: BioError | null = null;
 
-  constructor(readonly bio: Bio) {}
+  /** `ended` is called just before the bio ends. */
+  constructor(
+    readonly bio: Bio,
+    readonly ended?: () => void,
+  ) {}
 
   /** The piece of `count` sectors from `first` of the bio, which its taker sees at `sector`. */
   piece(first: number, count: number, sector: number): Bio {
@@ -31,6 +35,8 @@ export class Join {
       // The first one's code and cause stand for all.
       this.#error = { ...(this.#error ?? error), failed: [...(this.#error?.failed ?? []), ...failed] };
     }
-    if (--this.#open === 0) this.bio.end(this.#error);
+    if (--this.#open > 0) return;
+    this.ended?.();
+    this.bio.end(this.#error);
   }
 }

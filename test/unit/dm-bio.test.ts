@@ -75,7 +75,7 @@ describe('RangeLock', () => {
     const entered: string[] = [];
     const release: Record<string, () => void> = {};
     const ask = (name: string, first: number, count: number, exclusive: boolean) =>
-      void lock.acquire(first, count, exclusive).then((give) => {
+      lock.acquire(first, count, exclusive, (give) => {
         entered.push(name);
         release[name] = give;
       });

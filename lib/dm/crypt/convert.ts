@@ -1,5 +1,5 @@
 import type { Batch } from '../../alg/batch.js';
-import type { Answer } from '../../alg/engine.js';
+import type { Answer, Engine } from '../../alg/engine.js';
 import type { Direction } from '../../alg/iv.js';
 import type { ProviderName } from '../../alg/provider.js';
 import type { Tfm, TfmOptions } from '../../alg/tfm.js';
@@ -84,39 +84,54 @@ export class CryptConvert {
     return this.#tfms[0]!.provider;
   }
 
-  /**
-   * Converts whole sectors. `sector`: of the first, in 512-byte units, relative to the target. `dst` is as long as `src`, and may be the
-   * same bytes. `engine` runs it, the cipher's own if not given. Returns whether any of it went asynchronous. @throws RangeError, SectorError
-   */
-  async convert(
+  /** As `start`, as a promise: whether any of it went asynchronous. @throws RangeError, SectorError */
+  convert(
     direction: Direction,
     sector: number,
     src: Uint8Array,
     dst: Uint8Array,
     engine = this.#tfms[0]!.engine,
   ): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.start(direction, sector, src, dst, engine, (failure, asynchronous) =>
+        failure ? reject(failure) : resolve(asynchronous),
+      );
+    });
+  }
+
+  /**
+   * Converts whole sectors. `sector`: of the first, in 512-byte units, relative to the target. `dst` is as long as `src`, and may be the
+   * same bytes. `done` is called once, before it returns where nothing has to be waited for: a short bio is hardly more than its steps, and
+   * a promise for each would be most of it. @throws RangeError
+   */
+  start(direction: Direction, sector: number, src: Uint8Array, dst: Uint8Array, engine: Engine, done: Converted): void {
     const { sectorSize } = this;
     if (src.length % sectorSize || dst.length !== src.length)
       throw new RangeError(
         `src: expected whole sectors of ${sectorSize} bytes and dst as long, got ${src.length} and ${dst.length}`,
       );
-    if (src.length === 0) return false;
+    if (src.length === 0) return done(null, false);
     const step = sectorSize / 512;
+    const count = src.length / sectorSize;
     const first = BigInt.asUintN(64, this.#ivOffset + BigInt(sector));
-    const numbers = sectorNumbers(first, src.length / sectorSize, step, this.#ivShift);
     // The key goes by 512-byte sectors, whatever the sector's size (crypt_alloc_req_skcipher: cc_sector & (tfms_count - 1)).
     const keys = this.#tfms.length;
-    const firstKey = Number(first & 0xffffffffn) % keys;
-    const part = { direction, key: firstKey, numbers, sectorSize, src, dst, engine };
+    const key = Number(first & 0xffffffffn) % keys;
     const outcome = new Outcome();
-    if (keys === 1 || step % keys === 0) await (await this.#submit(part, outcome, (index) => index)).end;
-    else await this.#convertByKey(part, step, outcome);
-    const { failed, cause, asynchronous } = outcome;
-    if (failed.length === 0) return asynchronous;
-    throw new SectorError(
-      failed.map((index) => sector + index * step).sort((a, b) => a - b),
-      { cause },
-    );
+    const ended = () => done(outcome.error(sector, step), outcome.asynchronous);
+    const failAll = (cause: unknown) => {
+      outcome.failAll(count, itself, cause);
+      ended();
+    };
+    let numbers: Uint32Array;
+    try {
+      numbers = sectorNumbers(first, count, step, this.#ivShift);
+    } catch (error) {
+      return failAll(error); // no memory
+    }
+    const part = { direction, key, numbers, sectorSize, src, dst, engine };
+    if (keys === 1 || step % keys === 0) this.#submit(part, outcome, itself, ended);
+    else this.#convertByKey(part, step, outcome).then(ended, failAll);
   }
 
   /**
@@ -138,56 +153,87 @@ export class CryptConvert {
         const indexOf = (index: number) => at + index * stride;
         const key = (whole.key + from * step) % keys;
         const part = gather({ ...whole, key }, request, indexes, indexOf);
-        const { answer, end } = await this.#submit(part, outcome, indexOf);
-        const after = end.then(() => {
+        const ended = () => {
           for (let i = 0; i < indexes; i++)
             whole.dst.set(part.dst.subarray(i * sectorSize, (i + 1) * sectorSize), indexOf(i) * sectorSize);
           requests.give(request);
+        };
+        await new Promise<void>((submitted) => {
+          const end = new Promise<void>((resolve) => {
+            const waits = this.#submit(part, outcome, indexOf, resolve);
+            if (waits) void waits.then(submitted);
+            else submitted();
+          });
+          ends.push(end.then(ended));
         });
-        if (answer === 'done') await after;
-        else ends.push(after);
-        if (answer === 'busy') await engine.room();
+        await engine.room();
       }
     await Promise.all(ends);
   }
 
-  /** Makes the IVs of a part and gives it to its engine; the sectors that fail are noted under the index that `indexOf` gives them. */
-  async #submit(part: Part, outcome: Outcome, indexOf: (index: number) => number): Promise<Submitted> {
-    const tfm = this.#tfms[part.key]!;
-    const iv = this.#iv;
-    const { direction, sectorSize, src, dst, engine } = part;
-    const count = src.length / sectorSize;
-    const failAll = (cause: unknown) =>
-      outcome.fail(
-        Array.from({ length: count }, (_, index) => indexOf(index)),
-        cause,
-      );
+  /**
+   * Makes the IVs of a part and gives it to its engine. `ended` is called once, perhaps at once, and the sectors that fail are noted under the
+   * index that `indexOf` gives them. A promise, where it could not be given to the engine at once.
+   */
+  #submit(part: Part, outcome: Outcome, indexOf: IndexOf, ended: () => void): void | Promise<void> {
+    const count = part.numbers.length / 2;
+    const fail = (cause: unknown) => {
+      outcome.failAll(count, indexOf, cause);
+      ended();
+    };
+    let ivs: Uint8Array | null;
+    let prepared: void | Promise<void>;
     try {
-      let from = src;
-      if (iv?.rewrites === direction) {
-        if (src !== dst) dst.set(src);
-        from = dst;
-        await iv.before!(part);
-      }
-      const ivs = this.#ivSize ? new Uint8Array(count * this.#ivSize) : null;
-      if (ivs) await iv?.fill(part, ivs, this.#ivSize);
-      const batch = tfm.batch({ direction, unitSize: sectorSize, ivs, src: from, dst });
-      let settle: (asynchronous: boolean) => void;
-      const done = new Promise<boolean>((resolve) => {
-        settle = resolve;
-      });
-      const answer = engine.submit(batch, (_, asynchronous) => settle(asynchronous));
-      if (answer === 'done') settle!(false);
-      const end = done.then(async (asynchronous) => {
-        outcome.asynchronous ||= asynchronous;
-        if (batch.failure) return outcome.failUnits(batch, indexOf);
-        if (ivs) await iv?.after?.(part, ivs);
-      });
-      return { answer, end: end.catch(failAll) };
+      ivs = this.#ivSize ? new Uint8Array(count * this.#ivSize) : null;
+      prepared = this.#prepare(part, ivs);
     } catch (error) {
-      failAll(error);
-      return { answer: 'done', end: Promise.resolve() };
+      return fail(error);
     }
+    const dispatch = () => this.#dispatch(part, ivs, outcome, indexOf, ended, fail);
+    return prepared ? prepared.then(dispatch, fail) : dispatch();
+  }
+
+  #prepare(part: Part, ivs: Uint8Array | null): void | Promise<void> {
+    const iv = this.#iv;
+    if (iv?.rewrites !== part.direction) return ivs ? iv?.fill(part, ivs, this.#ivSize) : undefined;
+    if (part.src !== part.dst) part.dst.set(part.src);
+    return Promise.resolve(iv.before!(part)).then(() => iv.fill(part, ivs!, this.#ivSize));
+  }
+
+  #dispatch(
+    part: Part,
+    ivs: Uint8Array | null,
+    outcome: Outcome,
+    indexOf: IndexOf,
+    ended: () => void,
+    fail: (cause: unknown) => void,
+  ): void {
+    const { direction, sectorSize, dst, engine } = part;
+    const src = this.#iv?.rewrites === direction ? dst : part.src;
+    let batch: Batch;
+    const finish = (_: number, asynchronous: boolean) => {
+      outcome.asynchronous ||= asynchronous;
+      if (batch.failure) {
+        outcome.failUnits(batch, indexOf);
+        return ended();
+      }
+      let after: void | Promise<void>;
+      try {
+        after = ivs ? this.#iv?.after?.(part, ivs) : undefined;
+      } catch (error) {
+        return fail(error);
+      }
+      if (after) after.then(ended, fail);
+      else ended();
+    };
+    let answer: Answer;
+    try {
+      batch = this.#tfms[part.key]!.batch({ direction, unitSize: sectorSize, ivs, src, dst });
+      answer = engine.submit(batch, finish);
+    } catch (error) {
+      return fail(error);
+    }
+    if (answer === 'done') finish(batch.result, false);
   }
 
   /** Bytes of the requests that this volume holds. */
@@ -205,28 +251,37 @@ export class CryptConvert {
   }
 }
 
-interface Submitted {
-  answer: Answer;
-  /** Never rejects: failures are in the outcome. */
-  end: Promise<void>;
-}
+/** What became of a conversion, and whether any of it went asynchronous. */
+export type Converted = (failure: SectorError | null, asynchronous: boolean) => void;
+
+/** The index of a part's sector in the bio. */
+type IndexOf = (index: number) => number;
+const itself: IndexOf = (index) => index;
 
 /** What became of a bio. */
 class Outcome {
   asynchronous = false;
   /** Indexes of sectors. */
-  readonly failed: number[] = [];
-  cause: unknown;
+  readonly #failed: number[] = [];
+  #cause: unknown;
 
-  fail(indexes: number[], cause: unknown): void {
-    for (const index of indexes) this.failed.push(index);
-    this.cause ??= cause;
+  /** All of a part's sectors. */
+  failAll(count: number, indexOf: IndexOf, cause: unknown): void {
+    for (let index = 0; index < count; index++) this.#failed.push(indexOf(index));
+    this.#cause ??= cause;
   }
   /** Those units of a batch that say so, or all where it did not come to it. */
-  failUnits({ status, failure }: Batch, indexOf: (index: number) => number): void {
+  failUnits({ status, failure }: Batch, indexOf: IndexOf): void {
     const units = [...status.keys()];
     const failed = units.filter((unit) => status[unit]! < 0);
-    this.fail((failed.length ? failed : units).map(indexOf), failure);
+    for (const unit of failed.length ? failed : units) this.#failed.push(indexOf(unit));
+    this.#cause ??= failure;
+  }
+  /** Of sectors of `step` 512-byte units, the first of which is `sector`. */
+  error(sector: number, step: number): SectorError | null {
+    if (this.#failed.length === 0) return null;
+    const sectors = this.#failed.map((index) => sector + index * step).sort((a, b) => a - b);
+    return new SectorError(sectors, { cause: this.#cause });
   }
 }
 

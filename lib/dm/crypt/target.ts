@@ -6,7 +6,7 @@ import { joinArgs } from '../split-args.js';
 import { parseNumber } from '../table.js';
 import { TableError } from '../table-error.js';
 import type { Target, TargetContext, TargetType } from '../target.js';
-import { CryptConvert, SectorError } from './convert.js';
+import { CryptConvert, type SectorError } from './convert.js';
 import { CryptError } from './error.js';
 import { Kcryptd } from './kcryptd.js';
 import { type KeySource, parseKey, readKey, wipeKey } from './key.js';
@@ -59,64 +59,60 @@ class Crypt implements Target {
     else if (bio.sector % unit || bio.sectors % unit)
       bio.end('EIO'); // DM_MAPIO_KILL
     else if (bio.op === 'read') this.#read(bio);
-    else void this.#write(bio);
+    else this.#write(bio);
   }
 
   /** kcryptd_io_read, then kcryptd_crypt_read_convert. */
   #read(bio: Bio): void {
     const { sector } = bio;
-    const below = new Bio({ op: 'read', sector, bytes: bio.bytes }, async (error) => {
+    const below = new Bio({ op: 'read', sector, bytes: bio.bytes }, (error) => {
       // What was read is converted also where something beside it was not.
-      const { failure } = await this.#run('decrypt', sector, bio.bytes, bio.bytes);
-      bio.end(error ?? failure);
+      this.#convert.start('decrypt', sector, bio.bytes, bio.bytes, this.#kcryptd.reads, (failure) => {
+        bio.end(error ?? this.#bioError(failure, sector));
+      });
     });
     this.#area.submit(below);
   }
 
-  /** kcryptd_crypt_write_convert: into pages of its own, since the plaintext is the submitter's. */
-  async #write(bio: Bio): Promise<void> {
-    const { bytes, release } = await this.#buffer(bio.bytes.length);
-    const { failure, asynchronous } = await this.#run('encrypt', bio.sector, bio.bytes, bytes);
-    if (failure) {
-      release();
-      return bio.end(failure);
-    }
-    const below = new Bio({ op: 'write', sector: bio.sector, bytes, fua: bio.fua }, (error) => {
-      release();
-      bio.end(error);
-    });
-    this.#kcryptd.submitWrite(below, asynchronous);
-  }
-
-  /** crypt_alloc_buffer: the allocator's, or the device's own, in turn. */
-  async #buffer(length: number): Promise<{ bytes: Uint8Array; release: () => void }> {
+  /** crypt_alloc_buffer: into pages of its own, since the plaintext is the submitter's; the allocator's, or the device's, in turn. */
+  #write(bio: Bio): void {
+    const { length } = bio.bytes;
+    let bytes: Uint8Array;
     try {
-      return { bytes: this.#fields.allocate(length), release: () => {} };
+      bytes = this.#fields.allocate(length);
     } catch {
-      const pages = await this.#pages.take();
-      return { bytes: pages.subarray(0, length), release: () => this.#pages.give(pages) };
+      void this.#pages
+        .take()
+        .then((pages) => this.#encrypt(bio, pages.subarray(0, length), () => this.#pages.give(pages)));
+      return;
     }
+    this.#encrypt(bio, bytes, () => {});
   }
 
-  async #run(
-    direction: 'encrypt' | 'decrypt',
-    sector: number,
-    src: Uint8Array,
-    dst: Uint8Array,
-  ): Promise<{ failure: BioError | null; asynchronous: boolean }> {
-    const { reads, writes } = this.#kcryptd;
-    try {
-      const engine = direction === 'encrypt' ? writes : reads;
-      return { failure: null, asynchronous: await this.#convert.convert(direction, sector, src, dst, engine) };
-    } catch (error) {
-      const count = this.#fields.features.sectorSize / 512;
-      const failed =
-        error instanceof SectorError
-          ? error.sectors.map((first) => ({ first: first - sector, count }))
-          : [{ first: 0, count: src.length / 512 }];
-      const cause = error instanceof SectorError ? error.cause : error;
-      return { failure: { code: 'EIO', failed, cause }, asynchronous: false };
-    }
+  /** kcryptd_crypt_write_convert. */
+  #encrypt(bio: Bio, bytes: Uint8Array, release: () => void): void {
+    const { sector, fua } = bio;
+    this.#convert.start('encrypt', sector, bio.bytes, bytes, this.#kcryptd.writes, (failure, asynchronous) => {
+      if (failure) {
+        release();
+        return bio.end(this.#bioError(failure, sector));
+      }
+      const below = new Bio({ op: 'write', sector, bytes, fua }, (error) => {
+        release();
+        bio.end(error);
+      });
+      this.#kcryptd.submitWrite(below, asynchronous);
+    });
+  }
+
+  #bioError(failure: SectorError | null, sector: number): BioError | null {
+    if (!failure) return null;
+    const count = this.#fields.features.sectorSize / 512;
+    return {
+      code: 'EIO',
+      failed: failure.sectors.map((first) => ({ first: first - sector, count })),
+      cause: failure.cause,
+    };
   }
 
   memoryUsage(): MemoryUsage {
