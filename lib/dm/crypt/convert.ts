@@ -110,7 +110,10 @@ export class CryptConvert {
       throw new RangeError(
         `src: expected whole sectors of ${sectorSize} bytes and dst as long, got ${src.length} and ${dst.length}`,
       );
-    if (src.length === 0) return done(null, false);
+    if (src.length === 0) {
+      done(null, false);
+      return;
+    }
     const step = sectorSize / 512;
     const count = src.length / sectorSize;
     const first = BigInt.asUintN(64, this.#ivOffset + BigInt(sector));
@@ -127,7 +130,8 @@ export class CryptConvert {
     try {
       numbers = sectorNumbers(first, count, step, this.#ivShift);
     } catch (error) {
-      return failAll(error); // no memory
+      failAll(error); // no memory
+      return;
     }
     const part = { direction, key, numbers, sectorSize, src, dst, engine };
     if (keys === 1 || step % keys === 0) this.#submit(part, outcome, itself, ended);
@@ -215,13 +219,15 @@ export class CryptConvert {
       outcome.asynchronous ||= asynchronous;
       if (batch.failure) {
         outcome.failUnits(batch, indexOf);
-        return ended();
+        ended();
+        return;
       }
       let after: void | Promise<void>;
       try {
         after = ivs ? this.#iv?.after?.(part, ivs) : undefined;
       } catch (error) {
-        return fail(error);
+        fail(error);
+        return;
       }
       if (after) after.then(ended, fail);
       else ended();
@@ -231,7 +237,8 @@ export class CryptConvert {
       batch = this.#tfms[part.key]!.batch({ direction, unitSize: sectorSize, ivs, src, dst });
       answer = engine.submit(batch, finish);
     } catch (error) {
-      return fail(error);
+      fail(error);
+      return;
     }
     if (answer === 'done') finish(batch.result, false);
   }
