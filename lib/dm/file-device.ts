@@ -2,13 +2,14 @@ import type { Stats } from 'node:fs';
 import { constants, fdatasync, read, write } from 'node:fs';
 import { type FileHandle, open, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ENXIO, EOPNOTSUPP } from '../alg/errno.js';
+import { EOPNOTSUPP } from '../alg/errno.js';
 import { errnoName } from '../alg/error.js';
 import { binding } from '../binding.js';
 import { type Bio, sectorSize } from './bio.js';
 import { blockDeviceSize, deviceNumbers, nodeOf, sysfsOf } from './block-numbers.js';
 import { directBlockSize, isAligned, pageAligned } from './direct-io.js';
 import type { Extent } from './extent.js';
+import { fileExtent } from './file-extent.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice } from './target.js';
 
@@ -163,25 +164,13 @@ export class FileDevice implements BlockDevice {
     });
   }
 
-  /** Holes of a file (lseek(2), SEEK_DATA, SEEK_HOLE); what a block device has of its own nobody can tell. */
+  /** Holes of a file; what a block device has of its own nobody can tell. */
   extent(sector: number, sectors: number): Extent {
-    const data = { sectors, hole: false };
-    if (this.geometry.numbers !== undefined) return data;
-    const seek = (offset: number, hole: boolean) => binding().file_seek(this.handle.fd, offset, hole);
-    const offset = sector * sectorSize;
-    const written = seek(offset, false);
-    if (written === -ENXIO) {
-      // So it is behind the end as well: who reads there is to be told that the file has become shorter.
-      const isThere = seek(offset + sectors * sectorSize - 1, true) >= 0;
-      return isThere ? { sectors, hole: true } : data;
-    }
-    const empty = Math.floor((written - offset) / sectorSize);
-    if (empty > 0) return { sectors: Math.min(empty, sectors), hole: true };
-    const end = written < 0 ? written : seek(written, true);
-    if (end < 0) return data;
-    // Somebody may have made a hole in between.
-    const full = Math.max(Math.ceil((end - offset) / sectorSize), 1);
-    return { sectors: Math.min(full, sectors), hole: false };
+    if (this.geometry.numbers !== undefined) return { sectors, hole: false };
+    const { length, hole } = fileExtent(this.handle.fd, sector * sectorSize, sectors * sectorSize);
+    const empty = Math.floor(length / sectorSize);
+    if (hole && empty > 0) return { sectors: empty, hole };
+    return { sectors: Math.ceil(length / sectorSize), hole: false };
   }
 
   #finish(bio: Bio): void {

@@ -102,18 +102,4 @@ describe('verity and hostile images', function () {
     expect(aborted).to.be.instanceOf(AbortError);
     expect(readdirSync(folder).filter((name) => name.includes('new'))).to.deep.equal([]);
   });
-
-  it('each byte of the message that parity is computed of comes by once', async () => {
-    const data = readFileSync(path('data'));
-    const tree = readFileSync(path('hash')).subarray(512);
-    const message = Buffer.alloc(data.length + tree.length);
-    let bytes = 0;
-    const onBlocks = (position: number, part: Uint8Array) => {
-      message.set(part, position);
-      bytes += part.length;
-    };
-    await verifyVerity(path('data'), path('hash'), root, { provider, onBlocks });
-    expect(message.equals(Buffer.concat([data, tree]))).to.equal(true);
-    expect(bytes).to.equal(message.length);
-  });
 });

@@ -2,6 +2,7 @@ import { rmSync, type Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { blockDeviceSize, deviceNumbers } from '../block-numbers.js';
+import { fileExtent } from '../file-extent.js';
 import { VerityError } from './error.js';
 import { superblockSize } from './superblock.js';
 
@@ -75,6 +76,13 @@ export class BlockFile {
   isSame(other: BlockFile): boolean {
     const [a, b] = [this.#stat, other.#stat];
     return a.isBlockDevice() ? b.isBlockDevice() && a.rdev === b.rdev : a.dev === b.dev && a.ino === b.ino;
+  }
+
+  /** Whether nothing lies in these bytes, so that they are zeroes and need not be read. */
+  isHole(position: number, length: number): boolean {
+    if (!this.#stat.isFile()) return false;
+    const extent = fileExtent(this.#handle.fd, position, length);
+    return extent.hole && extent.length === length;
   }
 
   /** Fills the bytes. @throws VerityError EIO where the file ends too soon; the system's error */

@@ -24,6 +24,8 @@ export class BlockHasher {
   readonly #tfm: Tfm;
   readonly #salt: Uint8Array;
   readonly #place: 'first' | 'last';
+  /** Of blocks of zeroes, by their size. */
+  readonly #zeroDigests = new Map<number, Promise<Buffer>>();
 
   /** @throws VerityError for a hash that nobody here has */
   constructor({ hash, salt, hashType, provider, engine }: BlockHasherOptions) {
@@ -56,6 +58,18 @@ export class BlockHasher {
    */
   async hash(src: Uint8Array, dst: Uint8Array, blockSize: number, stride = this.digestSize): Promise<void> {
     if (src.length > 0 || dst.length > 0) await this.batch({ src, dst, unitSize: blockSize, dstStride: stride }).run();
+  }
+
+  /** Puts the digests of blocks of zeroes every `stride` bytes into `dst`, which is zero between them: all are the same. Rejects as hash(). */
+  async hashZeroes(dst: Buffer, blockSize: number, stride: number): Promise<void> {
+    let digest = this.#zeroDigests.get(blockSize);
+    if (!digest) {
+      const bytes = Buffer.alloc(this.digestSize);
+      digest = this.hash(Buffer.alloc(blockSize), bytes, blockSize).then(() => bytes);
+      this.#zeroDigests.set(blockSize, digest);
+    }
+    dst.set(await digest);
+    for (let filled = stride; filled < dst.length; filled *= 2) dst.copyWithin(filled, 0, filled);
   }
 
   /** The same to be submitted to an engine. @throws RangeError */

@@ -121,11 +121,11 @@ async function writeTree(
       { blocks: dataBlocks, blockSize: dataBlockSize, stride, group, contiguous },
       async ({ first, bytes, digests }) => {
         checkAborted(signal);
-        await dataFile.read(bytes, first * dataBlockSize);
-        await Promise.all([
-          hasher.hash(bytes, digests, dataBlockSize, stride),
-          onBlocks?.(first * dataBlockSize, bytes),
-        ]);
+        const position = first * dataBlockSize;
+        // Zeroes change no parity.
+        if (dataFile.isHole(position, bytes.length)) return hasher.hashZeroes(digests, dataBlockSize, stride);
+        await dataFile.read(bytes, position);
+        await Promise.all([hasher.hash(bytes, digests, dataBlockSize, stride), onBlocks?.(position, bytes)]);
       },
       async ({ first, count, digests }) => {
         await writer.add(digests);

@@ -3,7 +3,6 @@ import { type Bio, eachBio } from './bios.js';
 import type { BlockFile } from './block-file.js';
 import type { OnProgress } from './format.js';
 import type { Tree } from './parameters.js';
-import type { OnBlocks } from './tree-writer.js';
 import type { Verdict } from './verdict.js';
 
 /** Looks at the blocks of a tree, a level at a time, and at its data, which is level -1. */
@@ -12,14 +11,14 @@ export class TreeReader {
   readonly #dataFile: BlockFile;
   readonly #hashFile: BlockFile;
   readonly #verdict: Verdict;
-  readonly #options: { onProgress?: OnProgress; onBlocks?: OnBlocks; signal?: AbortSignal };
+  readonly #options: { onProgress?: OnProgress; signal?: AbortSignal };
 
   constructor(
     tree: Tree,
     dataFile: BlockFile,
     hashFile: BlockFile,
     verdict: Verdict,
-    options: { onProgress?: OnProgress; onBlocks?: OnBlocks; signal?: AbortSignal },
+    options: { onProgress?: OnProgress; signal?: AbortSignal },
   ) {
     this.#tree = tree;
     this.#dataFile = dataFile;
@@ -42,7 +41,7 @@ export class TreeReader {
 
   /** Judges the blocks of a level by the level above it, which has been judged. */
   async verifyLevel(level: number): Promise<void> {
-    const { layout, hasher, hashBlockSize } = this.#tree;
+    const { layout, hashBlockSize } = this.#tree;
     const { stride, hashesPerBlock: group } = layout;
     const { size, blocks } = this.#place(level);
     const contiguous = stride * group === hashBlockSize;
@@ -55,8 +54,7 @@ export class TreeReader {
         const to = Math.floor((bio.first + bio.count - 1) / group);
         const above = Buffer.allocUnsafe((to - from + 1) * hashBlockSize);
         parents.set(bio, above);
-        await Promise.all([this.#read(level, bio.first, bio.bytes), this.#readHash(level + 1, from, above)]);
-        await hasher.hash(bio.bytes, bio.digests, size, stride);
+        await Promise.all([this.#hash(level, bio), this.#readHash(level + 1, from, above)]);
       },
       (bio) => {
         this.#compare(level, bio, parents.get(bio)!);
@@ -104,18 +102,23 @@ export class TreeReader {
     if (spare >= 0) this.#verdict.bad(level + 1, parent, 'spare', spare);
   }
 
-  async #read(level: number, first: number, bytes: Buffer): Promise<void> {
-    const { dataBlockSize } = this.#tree;
-    if (level >= 0) return this.#readHash(level, first, bytes, true);
-    await this.#dataFile.read(bytes, first * dataBlockSize);
-    await this.#options.onBlocks?.(first * dataBlockSize, bytes);
+  async #hash(level: number, { first, bytes, digests }: Bio): Promise<void> {
+    const { layout, hasher } = this.#tree;
+    const { size } = this.#place(level);
+    if (level < 0 && this.#dataFile.isHole(first * size, bytes.length))
+      return hasher.hashZeroes(digests, size, layout.stride);
+    await this.#read(level, first, bytes);
+    await hasher.hash(bytes, digests, size, layout.stride);
   }
 
-  async #readHash(level: number, first: number, bytes: Buffer, isTurn = false): Promise<void> {
-    const { start, layout, hashBlockSize, dataBlocks, dataBlockSize } = this.#tree;
-    const block = layout.levels[level]!.first + first;
-    await this.#hashFile.read(bytes, (start + block) * hashBlockSize);
-    if (isTurn) await this.#options.onBlocks?.(dataBlocks * dataBlockSize + block * hashBlockSize, bytes);
+  async #read(level: number, first: number, bytes: Buffer): Promise<void> {
+    if (level < 0) await this.#dataFile.read(bytes, first * this.#tree.dataBlockSize);
+    else await this.#readHash(level, first, bytes);
+  }
+
+  async #readHash(level: number, first: number, bytes: Buffer): Promise<void> {
+    const { start, layout, hashBlockSize } = this.#tree;
+    await this.#hashFile.read(bytes, (start + layout.levels[level]!.first + first) * hashBlockSize);
   }
 
   #place(level: number): { size: number; blocks: number } {

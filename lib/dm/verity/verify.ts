@@ -16,7 +16,6 @@ import {
 } from './parameters.js';
 import { checkArea } from './superblock.js';
 import { TreeReader } from './tree-reader.js';
-import type { OnBlocks } from './tree-writer.js';
 import { type BadBlock, Verdict } from './verdict.js';
 
 export interface VerifyOptions extends Partial<VerityParameters>, Pick<BlockHasherOptions, 'provider' | 'engine'> {
@@ -27,8 +26,6 @@ export interface VerifyOptions extends Partial<VerityParameters>, Pick<BlockHash
   /** How many bad blocks are listed; all are counted. Default 1000. */
   maxErrors?: number;
   onProgress?: OnProgress;
-  /** Each bio of data, and each run of hash blocks, as they are in the files. The bytes are valid until it resolves. */
-  onBlocks?: OnBlocks;
   signal?: AbortSignal;
 }
 
