@@ -25,10 +25,10 @@ export function concludeUnits(groups: readonly Group[]): string[] {
       const verdict = find(group, arm, against);
       return verdict && outcome(verdict) === found;
     });
-    return `that ${what} ${found} in ${held.length} of ${judged.length}`;
+    return `that ${what} ${found} (here in ${held.length} of ${judged.length})`;
   });
   return [
-    `document 3's findings come out here: ${borne.join(', ')}.`,
+    `document 3 found ${borne.join(', ')}.`,
     ...judged.map(({ sentence }) => sentence),
     ...short,
   ];
