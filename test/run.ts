@@ -29,7 +29,7 @@ interface Part {
 const kernelTests = (...names: string[]) => names.map((name) => `kernel/${name}.test.js`);
 
 /** They boot labs. */
-const labTests = ['compare', 'lab', 'lab-cryptsetup', 'lab-errors'].map((name) => `cli/${name}.test.js`);
+const labTests = ['compare', 'lab', 'lab-cryptsetup', 'lab-errors', 'lab-recipes'].map((name) => `cli/${name}.test.js`);
 
 /** Seconds after which a lab hangs, on the slowest of machines. */
 const labHang = '4000';
