@@ -10,7 +10,7 @@ DMALG := node dist/lib/cli/main.js
 SOURCES := $(shell find lib test -name '*.ts' -o -name '*.json')
 NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
 
-.PHONY: help setup build run test test-whole check unit bench asan format clean
+.PHONY: help setup build run test test-whole check unit bench docs asan format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -23,7 +23,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 	$(NPM) install
 	@touch $@
 
-build: build/Release/dmalg.node dist/.built ## compile the addon and the TypeScript
+build: build/Release/dmalg.node dist/.built dist/dmalg.1 ## compile the addon and the TypeScript, write the manual page
 
 build/Release/dmalg.node: $(NATIVE) node_modules/.package-lock.json
 	npx node-gyp rebuild $(NODEDIR) --loglevel=error
@@ -32,6 +32,10 @@ build/Release/dmalg.node: $(NATIVE) node_modules/.package-lock.json
 dist/.built: $(SOURCES) tsconfig.json node_modules/.package-lock.json
 	npx tsc -p .
 	@touch $@
+
+dist/dmalg.1: dist/.built build/Release/dmalg.node package.json
+	$(DMALG) man > $@.part
+	mv $@.part $@
 
 run: setup build ## print the table of `dmalg compare iv`, measured in the test kernel
 	$(DMALG) compare iv --in-lab
@@ -57,6 +61,10 @@ bench: setup build ## the figures of test/bench/RESULTS.md, here and in the test
 	$(DMALG) lab --kernel aio -- node dist/test/bench/alg.js
 	$(DMALG) lab --kernel current -- node dist/test/bench/dm.js
 
+# typedoc does not know TypeScript 7 yet: it has another one of its own.
+docs: node_modules/.package-lock.json ## the reference of the API: docs/api/index.html
+	npx --yes -p typedoc@0.28.20 -p typescript@6.0.3 typedoc --options docs/typedoc.json
+
 asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
 	test/support/asan.sh $(NODEDIR)
 
@@ -65,4 +73,4 @@ format: ## put all code into the one format
 	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
 
 clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
-	rm -rf build build-asan dist
+	rm -rf build build-asan dist docs/api

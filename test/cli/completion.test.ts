@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { needPrograms } from '../support/need-programs.js';
 import { dmalg, inFolder } from './run.js';
@@ -74,6 +74,22 @@ describe('dmalg completion', function () {
 
 describe('dmalg man', function () {
   this.timeout(120_000);
+
+  it('as the page of the package man has nothing to say against it', function () {
+    needPrograms(this, { man: 'man-db' });
+    return inFolder((folder) => {
+      const { man, files } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+      expect(files.map((file: string) => `./${file}`)).to.include(man);
+      const page = join(folder, basename(man));
+      writeFileSync(page, dmalg(folder, ['man']).stdout);
+      const { stdout, stderr, status } = spawnSync('man', ['--warnings', '-E', 'UTF-8', '-l', page], {
+        encoding: 'utf8',
+        env: { ...process.env, MANROFFOPT: '-ww', MANPAGER: 'cat' },
+      });
+      expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
+      expect(stdout).to.match(/^DMALG\(1\) +User Commands +DMALG\(1\)$/m);
+    })();
+  });
 
   it('has every command and every option, and troff has nothing to say against it', function () {
     needPrograms(this, { groff: 'groff-base' });
