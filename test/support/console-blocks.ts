@@ -30,7 +30,7 @@ export interface ConsoleBlock {
 
 const packages: Record<string, string> = {
   e2fsck: 'e2fsprogs',
-  man: 'man-db',
+  'nbd-client': 'nbd-client',
   nbdcopy: 'libnbd-bin',
   openssl: 'openssl',
   'qemu-img': 'qemu-utils',
