@@ -52,7 +52,6 @@ export {
   repairVerity,
 } from './dm/verity/repair.js';
 export type { HashType } from './dm/verity/superblock.js';
-export type { OnBlocks } from './dm/verity/tree-writer.js';
 export type { BadBlock } from './dm/verity/verdict.js';
 export { type Verification, type VerifyOptions, verifyVerity } from './dm/verity/verify.js';
 export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
