@@ -18,6 +18,7 @@
         "native/library_cipher.cc",
         "native/library_hash.cc",
         "native/library_tfm.cc",
+        "native/secret_bytes.cc",
         "native/sha256_ni.cc",
         "native/sha256_units.cc",
         "native/reed_solomon.cc",

@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "library_op.h"
+#include "wipe.h"
 
 namespace {
 
@@ -119,7 +120,7 @@ class AeadOp : public LibraryOp {
     if ((ccm || !encrypt) &&
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, tag_size, encrypt ? nullptr : tag) != 1)
       return false;
-    if (EVP_CipherInit_ex2(context, nullptr, key_.bytes.data(), nonce, encrypt, nullptr) != 1) return false;
+    if (EVP_CipherInit_ex2(context, nullptr, key_.data(), nonce, encrypt, nullptr) != 1) return false;
     int length = 0;
     return !ccm || EVP_CipherUpdate(context, nullptr, &length, nullptr, static_cast<int>(text)) == 1;
   }

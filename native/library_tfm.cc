@@ -70,7 +70,7 @@ void LibraryTfm::close() {
 
 long LibraryTfm::set_key(const uint8_t* key, size_t size) {
   if (cipher_ && size != static_cast<size_t>(EVP_CIPHER_get_key_length(cipher_))) return -EINVAL;
-  key_.assign(key, size);
+  if (!key_.assign(key, size)) return -ENOMEM;
   keyed_ = true;
   return 0;
 }
@@ -94,14 +94,14 @@ long LibraryTfm::keyed_mac(MacContext* context) const {
   OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(parameter, const_cast<char*>(name_.c_str()), 0),
                              OSSL_PARAM_construct_end()};
   // A null key would mean "keep the old one": an empty key needs an address too.
-  const uint8_t* key = key_.bytes.empty() ? reinterpret_cast<const uint8_t*>("") : key_.bytes.data();
-  return EVP_MAC_init(context->get(), key, key_.bytes.size(), parameters) == 1 ? 0 : -EINVAL;
+  const uint8_t* key = key_.size() ? key_.data() : reinterpret_cast<const uint8_t*>("");
+  return EVP_MAC_init(context->get(), key, key_.size(), parameters) == 1 ? 0 : -EINVAL;
 }
 
 long LibraryTfm::keyed_cipher(CipherContext* context, int encrypt) const {
   context->reset(EVP_CIPHER_CTX_new());
   if (!*context) return -ENOMEM;
-  if (EVP_CipherInit_ex2(context->get(), cipher_, key_.bytes.data(), nullptr, encrypt, nullptr) != 1) return -EINVAL;
+  if (EVP_CipherInit_ex2(context->get(), cipher_, key_.data(), nullptr, encrypt, nullptr) != 1) return -EINVAL;
   EVP_CIPHER_CTX_set_padding(context->get(), 0);
   return 0;
 }

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "secret_bytes.h"
 #include "tfm.h"
-#include "wipe.h"
 
 template <typename T, void (*release)(T*)>
 struct Release {
