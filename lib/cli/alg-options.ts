@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { EngineName } from '../alg/engine.js';
 import type { ProviderName } from '../alg/provider.js';
+import { readSecret, secretOfHex } from '../secret.js';
 import { CliError, type Invocation, type OptionHelp } from './command.js';
 
 /** Options of the commands that run one algorithm. */
@@ -56,14 +56,14 @@ export function hexOption(invocation: Invocation, name: string): Buffer | undefi
   if (text === undefined) return undefined;
   if (!/^([0-9a-f]{2})*$/i.test(text))
     throw new CliError(`--${name}: expected an even number of hex digits, got ${text.length} characters`);
-  return Buffer.from(text, 'hex');
+  return secretOfHex(text);
 }
 
-/** The key from --key or --key-file. @throws CliError, or the file's error */
+/** The key from --key or --key-file, which the caller wipes. @throws CliError, or the file's error */
 export function keyOption(invocation: Invocation): { key?: Buffer } {
   const file = stringOption(invocation, 'key-file');
-  const key = hexOption(invocation, 'key');
-  if (file !== undefined && key) throw new CliError('--key and --key-file: expected one of them, got both');
-  const bytes = file === undefined ? key : readFileSync(file);
+  if (file !== undefined && stringOption(invocation, 'key') !== undefined)
+    throw new CliError('--key and --key-file: expected one of them, got both');
+  const bytes = file === undefined ? hexOption(invocation, 'key') : readSecret(file);
   return bytes ? { key: bytes } : {};
 }

@@ -41,7 +41,7 @@ async function run(invocation: Invocation): Promise<number> {
 async function open(invocation: Invocation, readOnly: boolean): Promise<Device> {
   const table = stringOption(invocation, 'table');
   if (table === undefined) throw new CliError("--table is missing; see 'dmalg dm --help'");
-  const text = await tableText(table);
+  const text = tableText(table);
   const { provider, engine } = runOptions(invocation);
   const direct = invocation.values.direct === true;
   const tell = (text: string) => process.stderr.write(`dmalg: ${text}\n`);

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
@@ -29,9 +30,19 @@ async function digest(job: Job, file: string): Promise<string> {
 }
 
 async function run(invocation: Invocation): Promise<number> {
+  const { values } = invocation;
+  const name = algName(invocation, 'hash');
+  const run = runOptions(invocation);
+  const secret = keyOption(invocation);
+  try {
+    return await hashFiles(invocation, { name, options: { ...run, ...secret }, quiet: values.quiet === true });
+  } finally {
+    secret.key?.fill(0);
+  }
+}
+
+async function hashFiles(invocation: Invocation, job: Job): Promise<number> {
   const { values, positionals } = invocation;
-  const options = { ...runOptions(invocation), ...keyOption(invocation) };
-  const job = { name: algName(invocation, 'hash'), options, quiet: values.quiet === true };
   const list = stringOption(invocation, 'check');
   if (list !== undefined) {
     if (positionals.length || values.json) throw new CliError('--check: expected no files and no --json beside it');
@@ -72,7 +83,7 @@ async function check(job: Job, list: string): Promise<number> {
   let unreadable = 0;
   for (const { file, digest: expected } of entries) {
     try {
-      const good = (await digest(job, file)) === expected;
+      const good = isSame(await digest(job, file), expected);
       if (!good) wrong++;
       process.stdout.write(`${file}: ${good ? 'OK' : 'FAILED'}\n`);
     } catch (error) {
@@ -88,6 +99,11 @@ async function check(job: Job, list: string): Promise<number> {
   if (unreadable) process.stderr.write(`dmalg: WARNING: ${unreadable} listed files could not be read\n`);
   if (wrong) process.stderr.write(`dmalg: WARNING: ${wrong} computed digests did NOT match\n`);
   return wrong ? Exit.verification : unreadable ? Exit.device : Exit.done;
+}
+
+/** In constant time, as a digest may be a MAC. */
+function isSame(digest: string, expected: string): boolean {
+  return digest.length === expected.length && timingSafeEqual(Buffer.from(digest), Buffer.from(expected));
 }
 
 async function readAll(source: AsyncIterable<Buffer>): Promise<string> {

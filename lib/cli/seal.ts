@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Cipher } from '../alg/cipher.js';
 import type { Direction } from '../alg/iv.js';
+import type { SealOptions } from '../alg/one-shot.js';
 import { encrypt as seal, decrypt as unseal } from '../alg/promises.js';
 import { algName, algOptions, hexOption, keyOption, keyOptions, runOptions } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
@@ -16,28 +17,43 @@ async function run(direction: Direction, invocation: Invocation): Promise<number
   const authSize =
     values['auth-size'] === undefined ? {} : { authTagLength: integerOption(invocation, 'auth-size', 16) };
   const options = { ...runOptions(invocation), ...authSize };
-  const { key } = keyOption(invocation);
-  const iv = hexOption(invocation, 'iv') ?? null;
-  const aad = hexOption(invocation, 'aad');
-  const autoPadding = values['no-padding'] !== true;
+  const secret = keyOption(invocation);
+  try {
+    const iv = hexOption(invocation, 'iv') ?? null;
+    const aad = hexOption(invocation, 'aad');
+    const autoPadding = values['no-padding'] !== true;
+    await convert(
+      direction,
+      name,
+      { ...options, ...secret, iv, autoPadding, ...(aad && { aad }) },
+      { input, output, quiet: values.quiet === true },
+    );
+  } finally {
+    secret.key?.fill(0);
+  }
+  return Exit.done;
+}
 
-  const cipher = new Cipher(direction, name, key ?? null, iv, options);
+async function convert(
+  direction: Direction,
+  name: string,
+  options: SealOptions,
+  { input, output, quiet }: { input: string; output: string; quiet: boolean },
+): Promise<void> {
+  const { key = null, iv = null, aad, autoPadding = true, ...rest } = options;
+  const cipher = new Cipher(direction, name, key, iv, rest);
   const size = input === '-' ? undefined : (await stat(input)).size;
-  const progress = new Progress(size, values.quiet === true);
+  const progress = new Progress(size, quiet);
   const source = progress.count(input === '-' ? process.stdin : createReadStream(input));
   try {
     if (cipher.maxRequest() === Number.MAX_SAFE_INTEGER && !aad) {
       cipher.setAutoPadding(autoPadding);
       await writeOutput(output, source, cipher);
-    } else {
-      const sealOptions = { ...options, iv, autoPadding, ...(key && { key }), ...(aad && { aad }) };
-      await writeOutput(output, [await (direction === 'encrypt' ? seal : unseal)(name, sealOptions, source)]);
-    }
+    } else await writeOutput(output, [await (direction === 'encrypt' ? seal : unseal)(name, options, source)]);
   } finally {
     cipher.destroy();
     progress.end();
   }
-  return Exit.done;
 }
 
 function command(direction: Direction, summary: string): Command {

@@ -127,7 +127,7 @@ async function openExports(invocation: Invocation): Promise<ServedExport[]> {
   const exports: ServedExport[] = [];
   try {
     for (const { name, table } of named) {
-      const text = await tableText(table);
+      const text = tableText(table);
       const isReadOnly = ({ type }: { type: string }) => targetTypes.find((target) => target.name === type)?.readOnly;
       const readOnly = invocation.values['read-only'] === true || parseTable(text).some(isReadOnly);
       const prefix = name === '' ? '' : `export '${name}': `;

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type { TargetEvent } from '../dm/target.js';
 import type { Reconnection } from '../nbd/client/client.js';
+import { readSecretText } from '../secret.js';
 
 /** The table that an option gives: itself, or the file behind @. @throws the file's error */
-export async function tableText(value: string): Promise<string> {
-  return value.startsWith('@') ? readFile(value.slice(1), 'utf8') : value;
+export function tableText(value: string): string {
+  return value.startsWith('@') ? readSecretText(value.slice(1)) : value;
 }
 
 /** What the kernel would have in its log. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
+import { readSecretText, secretOfHex } from '../secret.js';
 
 /** Where credentials lie, in the layout that nbdkit, libnbd and QEMU share. */
 export interface TlsFiles {
@@ -32,14 +32,14 @@ const minVersion = 'TLSv1.2';
 export async function serverCredentials({ certificates, psk }: TlsFiles, verifyPeer = false): Promise<TlsOptions> {
   const options: TlsOptions = { minVersion };
   if (certificates !== undefined) {
-    options.ca = await pem(certificates, 'ca-cert');
-    options.cert = await pem(certificates, 'server-cert');
-    options.key = await pem(certificates, 'server-key');
+    options.ca = pem(certificates, 'ca-cert');
+    options.cert = pem(certificates, 'server-cert');
+    options.key = pem(certificates, 'server-key');
     options.requestCert = verifyPeer;
     options.rejectUnauthorized = verifyPeer;
   }
   if (psk !== undefined) {
-    const keys = await readPskFile(psk);
+    const keys = readPskFile(psk);
     options.ciphers = ciphersWith(certificates);
     options.pskCallback = (_socket, user) => keys.get(user) ?? null;
   }
@@ -53,14 +53,14 @@ export async function serverCredentials({ certificates, psk }: TlsFiles, verifyP
 export async function clientCredentials({ certificates, psk }: TlsFiles, user: string): Promise<ConnectionOptions> {
   const options: ConnectionOptions = { minVersion };
   if (certificates !== undefined) {
-    options.ca = await pem(certificates, 'ca-cert');
+    options.ca = pem(certificates, 'ca-cert');
     if (existsSync(join(certificates, 'client-cert.pem'))) {
-      options.cert = await pem(certificates, 'client-cert');
-      options.key = await pem(certificates, 'client-key');
+      options.cert = pem(certificates, 'client-cert');
+      options.key = pem(certificates, 'client-key');
     }
   }
   if (psk !== undefined) {
-    const key = (await readPskFile(psk)).get(user);
+    const key = readPskFile(psk).get(user);
     if (!key) throw new TlsError(`${psk}: it has no key of user '${user}'`);
     options.ciphers = ciphersWith(certificates);
     options.pskCallback = () => ({ identity: user, psk: key });
@@ -74,25 +74,27 @@ function ciphersWith(certificates: string | undefined): string {
   return [...pskCiphers, ...(certificates === undefined ? [] : ['DEFAULT'])].join(':');
 }
 
-async function pem(folder: string, name: string): Promise<string> {
+function pem(folder: string, name: string): string {
   return readText(join(folder, `${name}.pem`));
 }
 
 /** The keys of the users. @throws TlsError, which repeats no key */
-async function readPskFile(path: string): Promise<Map<string, Buffer>> {
+function readPskFile(path: string): Map<string, Buffer> {
   const keys = new Map<string, Buffer>();
-  for (const [index, line] of (await readText(path)).split(/\r?\n/).entries()) {
+  for (const [index, line] of readText(path).split(/\r?\n/).entries()) {
     if (line === '' || line.startsWith('#')) continue;
     const [, user, hex] = /^([^:]+):((?:[0-9a-f]{2})+)$/i.exec(line) ?? [];
     if (user === undefined) throw new TlsError(`${path}, line ${index + 1}: expected user:key, the key in hex`);
-    keys.set(user, Buffer.from(hex!, 'hex'));
+    keys.set(user, secretOfHex(hex!));
   }
   if (keys.size === 0) throw new TlsError(`${path}: it has no keys`);
   return keys;
 }
 
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new TlsError(cause.message, { cause });
-  });
+function readText(path: string): string {
+  try {
+    return readSecretText(path);
+  } catch (cause) {
+    throw new TlsError((cause as Error).message, { cause });
+  }
 }

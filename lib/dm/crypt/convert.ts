@@ -5,6 +5,7 @@ import type { ProviderName } from '../../alg/provider.js';
 import type { Tfm, TfmOptions } from '../../alg/tfm.js';
 import { type MakeMempool, type MemoryUsage, type Mempool, makeMempool as ownMempool } from '../../queue/mempool.js';
 import { Reserved } from '../../queue/reserved.js';
+import { copySecret } from '../../secret.js';
 import { CryptError } from './error.js';
 import type { IvMode, Part } from './iv/iv.js';
 import { wipeKey } from './key.js';
@@ -68,7 +69,7 @@ export class CryptConvert {
     this.#ivOffset = ivOffset;
     this.#ivShift = ivLargeSectors ? Math.log2(sectorSize / 512) : 0;
     if (this.spec.keyCount > 1) this.#requests = keyRequests(sectorSize, options);
-    const own = key instanceof Uint8Array ? Uint8Array.from(key) : key;
+    const own = key instanceof Uint8Array ? copySecret(key) : key;
     try {
       const opened = openTfms(this.spec, own, { ...(provider && { provider }), ...(engine && { engine }) });
       this.#tfms = opened.tfms;

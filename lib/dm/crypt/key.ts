@@ -1,3 +1,4 @@
+import { allocateSecret, secretOfHex } from '../../secret.js';
 import { CryptError } from './error.js';
 import { type KeyName, type KeySerial, keyTypes, takeFromKeyring } from './keyring.js';
 import type { CipherSpec, IvModeName } from './spec.js';
@@ -45,9 +46,7 @@ export function parseKey(text: string): KeySource {
 /** The bytes of a key, which the caller wipes, or the serial of one that stays in the kernel. @throws CryptError */
 export function readKey(source: KeySource): Uint8Array | KeySerial {
   if (source.kind === 'keyring') return takeFromKeyring(source);
-  const bytes = Buffer.alloc(source.size); // of its own: not in the pool, where nobody would wipe it
-  if (source.kind === 'hex') bytes.write(source.text.slice(0, source.size * 2), 'hex');
-  return bytes;
+  return source.kind === 'hex' ? secretOfHex(source.text.slice(0, source.size * 2)) : allocateSecret(0);
 }
 
 /** Fills the bytes of a key with zeroes. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { noBytes } from '../../alg/bytes.js';
 import { errnoName } from '../../alg/error.js';
 import { binding } from '../../binding.js';
+import { allocateSecret } from '../../secret.js';
 import { CryptError } from './error.js';
 
 export const keyTypes = ['logon', 'user', 'encrypted', 'trusted'] as const;
@@ -37,7 +38,7 @@ export function takeFromKeyring(name: KeyName): Uint8Array | KeySerial {
 }
 
 function readPayload(serial: number, name: KeyName): Uint8Array {
-  const payload = new Uint8Array(name.size);
+  const payload = allocateSecret(name.size);
   try {
     checkSize(name, checked('keyctl(read)', name, binding().key_read(serial, payload)));
     return payload;

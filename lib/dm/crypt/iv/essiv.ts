@@ -1,6 +1,6 @@
 import type { Engine } from '../../../alg/engine.js';
-import { hash } from '../../../alg/one-shot.js';
 import { Tfm, type TfmOptions } from '../../../alg/tfm.js';
+import { allocateSecret } from '../../../secret.js';
 import { type IvMode, putLittle } from './iv.js';
 
 /**
@@ -14,7 +14,7 @@ export function essiv(cipher: string, digest: string, keys: Uint8Array[], option
   };
   try {
     for (const key of keys) {
-      const salt = hash(digest, key, options.provider ? { provider: options.provider } : {});
+      const salt = digestOf(digest, key, options);
       try {
         tfms.push(new Tfm('skcipher', `ecb(${cipher})`, { ...options, key: salt }));
       } finally {
@@ -33,6 +33,18 @@ export function essiv(cipher: string, digest: string, keys: Uint8Array[], option
     close,
   };
 }
+
+/** A key that is made of a key, for the caller to wipe. */
+function digestOf(digest: string, key: Uint8Array, { provider }: TfmOptions): Uint8Array {
+  using tfm = new Tfm('hash', digest, provider ? { provider } : {});
+  using request = tfm.request();
+  request.src = key;
+  request.dst = allocateSecret(tfm.info.digestSize ?? largestDigest);
+  return request.dst.subarray(0, request.runSync());
+}
+
+/** Where /proc/crypto cannot be read, no digest is longer. */
+const largestDigest = 64;
 
 /** Encrypts whole blocks in place with an ECB tfm, in one request. */
 export async function encryptBlocks(tfm: Tfm, blocks: Uint8Array, engine: Engine): Promise<void> {

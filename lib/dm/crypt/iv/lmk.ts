@@ -1,3 +1,4 @@
+import { allocateSecret } from '../../../secret.js';
 import { md5Block, md5Init } from '../md5.js';
 import { type IvMode, type Part, viewOf } from './iv.js';
 
@@ -6,9 +7,10 @@ import { type IvMode, type Part, viewOf } from './iv.js';
  * sectors. `seed`: of version 3, 16 bytes; else empty. Source: drivers/md/dm-crypt.c:crypt_iv_lmk_one.
  */
 export function lmk(seed: Uint8Array): IvMode {
-  const start = Int32Array.from(md5Init);
+  const start = new Int32Array(new ArrayBuffer(16)); // what it becomes is a secret: see allocateSecret
+  start.set(md5Init);
   if (seed.length) {
-    const padded = new Uint8Array(64);
+    const padded = allocateSecret(64);
     padded.set(seed.subarray(0, 16));
     md5Block(start, viewOf(padded), 0);
     padded.fill(0);

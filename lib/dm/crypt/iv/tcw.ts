@@ -1,3 +1,4 @@
+import { copySecret } from '../../../secret.js';
 import { type IvMode, type Part, viewOf } from './iv.js';
 
 /** CRC-32 (reflected 0x04c11db7), table of one byte. */
@@ -19,7 +20,7 @@ function crcOfWord(word: number): number {
  * key: IV seed, 16 bytes of whitening. Source: drivers/md/dm-crypt.c:crypt_iv_tcw_gen, crypt_iv_tcw_whitening.
  */
 export function tcw(extra: Uint8Array): IvMode {
-  const own = Uint8Array.from(extra);
+  const own = copySecret(extra);
   const seedSize = own.length - 16;
   const secret = viewOf(own);
   const whiten = ({ numbers, sectorSize, dst }: Part) => {
