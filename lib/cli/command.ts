@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { withoutKeys } from '../without-keys.js';
 
 type ParseArgsOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
 
@@ -13,14 +14,14 @@ export const Exit = {
   unsupported: 6,
 } as const;
 
-/** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. */
+/** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. It repeats nothing that may be a key. */
 export class CliError extends Error {
   override readonly name = 'CliError';
   constructor(
     message: string,
     readonly status: number = Exit.usage,
   ) {
-    super(message);
+    super(withoutKeys(message));
   }
 }
 

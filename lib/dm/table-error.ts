@@ -1,3 +1,5 @@
+import { withoutKeys } from '../without-keys.js';
+
 export interface TableErrorFields {
   /** Index in the target's arguments of the one that is wrong, from 0. */
   argument?: number;
@@ -21,14 +23,19 @@ export class TableError extends Error {
   readonly hint: string | undefined;
   readonly line: number | undefined;
   readonly target: string | undefined;
+  /** The kernel's words alone. */
+  readonly reason: string;
+  readonly fields: TableErrorFields;
 
-  constructor(
-    /** The kernel's words alone. */
-    readonly reason: string,
-    readonly fields: TableErrorFields = {},
-    options?: ErrorOptions,
-  ) {
+  /** What may be a key, put where something else belongs, is not repeated. */
+  constructor(words: string, given: TableErrorFields = {}, options?: ErrorOptions) {
+    const reason = withoutKeys(words);
+    const fields = Object.fromEntries(
+      Object.entries(given).map(([name, value]) => [name, typeof value === 'string' ? withoutKeys(value) : value]),
+    ) as TableErrorFields;
     super(sentence(reason, fields), options);
+    this.reason = reason;
+    this.fields = fields;
     this.code = fields.code ?? 'EINVAL';
     this.argument = fields.argument;
     this.value = fields.value;
@@ -39,8 +46,15 @@ export class TableError extends Error {
 
   /** The same error with its place in the table, which a constructor does not know. */
   at(line: number, target: string): TableError {
-    return new TableError(this.reason, { ...this.fields, line, target }, { cause: this });
+    const cause = repeatsKeys(this) ? undefined : this;
+    return new TableError(this.reason, { ...this.fields, line, target }, cause && { cause });
   }
+}
+
+/** Whether an error that lies below says what may be a key. */
+function repeatsKeys(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return withoutKeys(error.message) !== error.message || repeatsKeys(error.cause);
 }
 
 function sentence(reason: string, { argument, value, hint, line, target }: TableErrorFields): string {
