@@ -1,8 +1,9 @@
 import { type BatchArguments, binding, type EngineHandle, unitFlag } from '../binding.js';
 import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './bytes.js';
-import type { Answer, Done, Work } from './engine.js';
+import type { Answer, Done, Engine } from './engine.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
+import { execute, type ObservedWork, type RequestFacts, submitTo } from './observed.js';
 import { checkSalt, type Salt, saltFlag } from './salt.js';
 import type { Tfm } from './tfm.js';
 
@@ -27,7 +28,7 @@ export interface BatchFields {
  * Many equal units in one crossing into native code, which cuts them apart at the bottom: each unit has its own IV and
  * its own status. Engines spread the units: over lanes, or over op sockets with an IOCB each.
  */
-export class Batch implements Work {
+export class Batch implements ObservedWork {
   readonly tfm: Tfm;
   readonly fields: Readonly<BatchFields>;
   /** Bytes or -errno of each unit, once done. */
@@ -67,7 +68,7 @@ export class Batch implements Work {
 
   /** Runs all units in this thread. Returns the bytes written. @throws AlgError of the first unit that failed */
   runSync(): number {
-    const result = this.execute();
+    const result = execute(this);
     if (result < 0) throw this.#error(result);
     return result;
   }
@@ -75,12 +76,16 @@ export class Batch implements Work {
   run(engine = this.tfm.engine): Promise<number> {
     return new Promise((resolve, reject) => {
       const settle = (result: number) => (result < 0 ? reject(this.#error(result)) : resolve(result));
-      if (engine.submit(this, settle) === 'done') settle(this.result);
+      if (this.submitTo(engine, settle) === 'done') settle(this.result);
     });
   }
   /** As Request.submit. */
   submit(done: Done): Answer {
-    return this.tfm.engine.submit(this, done);
+    return this.submitTo(this.tfm.engine, done);
+  }
+  /** The same on another engine. */
+  submitTo(engine: Engine, done: Done): Answer {
+    return submitTo(engine, this, done);
   }
   /** Once done: the error of the first unit that failed. */
   get failure(): Error | undefined {
@@ -94,6 +99,13 @@ export class Batch implements Work {
   /** For engines. */
   dispatch(engine: EngineHandle, id: number): number {
     return binding().engine_submit_batch(engine, id, ...this.#native());
+  }
+
+  /** For those who watch. */
+  facts(): RequestFacts {
+    const { type, name, provider } = this.tfm;
+    const { direction, src } = this.fields;
+    return { type, alg: name, provider, direction, bytes: src.length, units: this.status.length };
   }
 
   #native(): BatchArguments {

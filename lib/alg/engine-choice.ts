@@ -1,3 +1,4 @@
+import { debug } from '../observe.js';
 import { isAsynchronous, probeAio } from './aio-probe.js';
 import type { EngineName } from './engine.js';
 import { type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
@@ -14,6 +15,12 @@ export interface EngineChoice {
  * the kernel complete such requests asynchronously; worker lanes everywhere else.
  */
 export async function chooseEngine(type: AlgType, name: string, provider: ProviderName): Promise<EngineChoice> {
+  const choice = await choose(type, name, provider);
+  debug(() => `engine: ${choice.name} for ${name}, provider ${provider}: ${choice.why}`);
+  return choice;
+}
+
+async function choose(type: AlgType, name: string, provider: ProviderName): Promise<EngineChoice> {
   if (provider === 'library') return { name: 'lanes', why: 'libcrypto has no AIO' };
   if (type === 'hash' || type === 'rng') return { name: 'lanes', why: `the kernel has no AIO for type ${type}` };
   const driver = findAlgorithm(readProcCrypto(), type, name)?.driver;

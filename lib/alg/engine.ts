@@ -31,6 +31,19 @@ export interface Work {
   dispatch(engine: EngineHandle, id: number): number;
 }
 
+/** What an engine holds. */
+export interface EngineHoldings {
+  name: string;
+  /** Threads of its own. */
+  lanes: number;
+  depth: number;
+  inFlight: number;
+  /** Works that wait in the backlog before it. */
+  backlog: number;
+  /** An eventfd. */
+  descriptors: number;
+}
+
 /** Runs work. One engine serves any number of tfms. */
 export interface Engine {
   readonly name: EngineName | 'manual';
@@ -39,7 +52,14 @@ export interface Engine {
   submit(work: Work, done: Done): Answer;
   /** Resolves when fewer than `depth` are in flight. */
   room(): Promise<void>;
+  holdings?(): EngineHoldings;
   close(): void;
+}
+
+/** What is known of any engine. */
+export function holdingsOf(engine: Engine): EngineHoldings {
+  const { name, depth } = engine;
+  return engine.holdings?.() ?? { name, lanes: 0, depth, inFlight: 0, backlog: 0, descriptors: 0 };
 }
 
 function end(work: Work, result: number, asynchronous: boolean, began = 0, ended = 0): void {
@@ -76,6 +96,7 @@ export class NativeEngine implements Engine {
   readonly name: 'lanes' | 'aio';
   readonly depth: number;
   readonly #handle: EngineHandle;
+  readonly #lanes: number;
   readonly #ring = new Float64Array(ringEntry * ringEntries);
   // What is in flight is referenced from here until its completion has been taken: buffers stay where they are.
   readonly #pending: (Pending | undefined)[] = [];
@@ -109,6 +130,7 @@ export class NativeEngine implements Engine {
         : binding().aio_open(size, this.#deliver, this.#ring);
     if (typeof handle === 'number') throw algError(name === 'lanes' ? 'clone' : 'io_setup', name, handle);
     this.#handle = handle;
+    this.#lanes = name === 'lanes' ? size : 0;
   }
 
   get inFlight(): number {
@@ -130,6 +152,11 @@ export class NativeEngine implements Engine {
 
   async room(): Promise<void> {
     while (this.#inFlight >= this.depth) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  holdings(): EngineHoldings {
+    const { name, depth, inFlight } = this;
+    return { name, lanes: this.#lanes, depth, inFlight, backlog: 0, descriptors: 1 };
   }
 
   /** Waits for what runs; requests that have not begun end with ECANCELED. */

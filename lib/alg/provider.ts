@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { binding, type TfmHandle, typeNumber } from '../binding.js';
+import { debug } from '../observe.js';
 import { algError } from './error.js';
 import { libraryAlgorithm } from './library.js';
 import { type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
@@ -21,7 +22,10 @@ const chosen = new Map<string, ProviderChoice>();
  */
 export function chooseProvider(type: AlgType, name: string): ProviderChoice {
   const key = `${type} ${name}`;
-  const choice = chosen.get(key) ?? choose(type, name);
+  const known = chosen.get(key);
+  if (known) return known;
+  const choice = choose(type, name);
+  debug(() => `provider: ${choice.provider} for ${name}: ${choice.why}`);
   chosen.set(key, choice);
   return choice;
 }

@@ -1,10 +1,11 @@
 import { binding, type EngineHandle, type OpHandle, unitFlag } from '../binding.js';
 import { checkAttached, checkBytes, checkInteger, checkWord, noBytes, wrongSize } from './bytes.js';
-import type { Answer, Done, Work } from './engine.js';
+import type { Answer, Done } from './engine.js';
 import { EBADF, EBUSY } from './errno.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
 import { checkApart, resultLength } from './layout.js';
+import { execute, type ObservedWork, type RequestFacts, submitTo } from './observed.js';
 import { checkSalt, type Salt, saltFlag } from './salt.js';
 import type { Tfm } from './tfm.js';
 
@@ -13,7 +14,7 @@ import type { Tfm } from './tfm.js';
  * Set the fields, then run it in one of three ways: runSync(), run() or submit().
  * What src and dst hold: see layout.ts.
  */
-export class Request implements Work {
+export class Request implements ObservedWork {
   readonly tfm: Tfm;
   result = 0;
   asynchronous = false;
@@ -115,7 +116,7 @@ export class Request implements Work {
   /** Runs it in this thread. Returns the bytes written to dst. @throws AlgError, TypeError, RangeError */
   runSync(): number {
     this.#prepare();
-    const result = this.execute();
+    const result = execute(this);
     if (result < 0) throw this.error(result);
     return result;
   }
@@ -142,7 +143,7 @@ export class Request implements Work {
     }
     this.#busy = true;
     this.#done = done;
-    const answer = this.tfm.engine.submit(this, this.#ended);
+    const answer = submitTo(this.tfm.engine, this, this.#ended);
     if (answer === 'done') this.#settle();
     return answer;
   }
@@ -248,6 +249,13 @@ export class Request implements Work {
     const salt = this.#salt?.bytes ?? null;
     const room = this.#room();
     return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, room, salt);
+  }
+
+  /** For those who watch. */
+  facts(): RequestFacts {
+    const { type, name, provider } = this.tfm;
+    const { length } = type === 'rng' ? this.#dst : this.#src;
+    return { type, alg: name, provider, direction: this.#direction, bytes: length, units: 1 };
   }
 
   /** The error of a result < 0. */

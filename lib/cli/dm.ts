@@ -98,6 +98,10 @@ async function write(invocation: Invocation): Promise<void> {
 
 async function show(invocation: Invocation, what: 'table' | 'status'): Promise<void> {
   await using device = await open(invocation, true);
+  if (what === 'status' && invocation.values.json) {
+    process.stdout.write(json(device.report().lines));
+    return;
+  }
   const text = what === 'table' ? device.table({ showKeys: invocation.values.showkeys === true }) : device.status();
   process.stdout.write(invocation.values.json ? json(text.split('\n').map(fields)) : `${text}\n`);
 }
@@ -127,7 +131,7 @@ export const dm: Command = {
     'read     writes the device, or --length bytes of it, to --output or stdout',
     'write    writes --input or stdin to the device, and flushes it',
     'table    prints the table as dmsetup table does: keys are zeroes without --showkeys',
-    'status   prints what dmsetup status does',
+    'status   prints what dmsetup status does; with --json everything that the targets and the devices below them hold, too',
     'targets  prints the targets and their versions as dmsetup targets does',
     '',
     'A table is a line <start> <length> <target> <arguments>, in sectors of 512 bytes, or several of them, which make one device. A device',

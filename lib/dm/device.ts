@@ -1,8 +1,10 @@
+import { debug } from '../observe.js';
 import type { MemoryUsage } from '../queue/mempool.js';
 import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
 import { DeviceError } from './device-error.js';
 import type { Extent } from './extent.js';
-import type { MappedTable } from './mapped-table.js';
+import type { DeviceReport, LineReport, MappedReport } from './holdings.js';
+import type { MappedLine, MappedTable } from './mapped-table.js';
 import { RangeLock } from './range-lock.js';
 import { splitArgs } from './split-args.js';
 import type { BlockDevice } from './target.js';
@@ -45,7 +47,7 @@ export class Device implements BlockDevice {
   /** Takes a bio as a device below another one's target does. */
   submit(bio: Bio): void {
     if (this.#state === 'suspended') this.#deferred.push(bio);
-    else if (this.#state === 'closed') bio.end('ENXIO');
+    else if (this.#state === 'closed') this.#table.refuse(bio, 'ENXIO');
     else {
       this.#inFlight++;
       this.#table.map(bio, this.#ended);
@@ -193,6 +195,12 @@ export class Device implements BlockDevice {
     return sum;
   }
 
+  /** Everything that it holds, and what it lies on. Keys are in none of it. */
+  report(): MappedReport {
+    const lines = this.#table.lines.map((line) => reportLine(line));
+    return { state: this.#state, inFlight: this.#inFlight, deferred: this.#deferred.length, lines };
+  }
+
   describe(): string {
     return 'a mapped device';
   }
@@ -202,9 +210,10 @@ export class Device implements BlockDevice {
     if (this.#state === 'closed') return;
     if (this.#state === 'live') for (const { target } of this.#table.lines) target.presuspend?.();
     this.#state = 'closed';
-    for (const bio of this.#deferred.splice(0)) bio.end('ENXIO');
+    for (const bio of this.#deferred.splice(0)) this.#table.refuse(bio, 'ENXIO');
     await this.#drain();
     await this.#table.close();
+    debug(() => `device ${this.#table.id}: closed`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -250,6 +259,23 @@ export class Device implements BlockDevice {
       });
     });
   }
+}
+
+function reportLine({ start, length, type, target, pools = new Map(), devices = new Map() }: MappedLine): LineReport {
+  const { mempools, ...rest } = target.holdings?.() ?? {};
+  const made = [...pools].map(([kind, pool]) => [kind, { ...pool.memoryUsage(), waiting: pool.waiting }]);
+  const memory = target.memoryUsage?.() ?? { reserved: 0, inUse: 0 };
+  return {
+    ...{ start, length, type, params: target.status('info', false), table: target.status('table', false) },
+    holds: { memory, mempools: { ...Object.fromEntries(made), ...mempools }, ...rest },
+    devices: [...devices].map(([name, device]) => reportBelow(name, device)),
+  };
+}
+
+function reportBelow(name: string, device: BlockDevice): DeviceReport {
+  const { sectors, blockSize } = device;
+  const [holds, mapped] = [device.holdings?.(), device.report?.()];
+  return { name, sectors, blockSize, ...(holds && { holds }), ...(mapped && { mapped }) };
 }
 
 function checkRange(what: string, value: number, max: number): number {

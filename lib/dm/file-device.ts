@@ -10,6 +10,7 @@ import { blockDeviceSize, deviceNumbers, nodeOf, sysfsOf } from './block-numbers
 import { directBlockSize, isAligned, pageAligned } from './direct-io.js';
 import type { Extent } from './extent.js';
 import { fileExtent } from './file-extent.js';
+import type { DeviceHoldings } from './holdings.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice } from './target.js';
 
@@ -187,6 +188,10 @@ export class FileDevice implements BlockDevice {
   /** As the kernel prints it: a block device by its numbers. */
   describe(): string {
     return this.geometry.numbers ?? this.path;
+  }
+
+  holdings(): DeviceHoldings {
+    return { descriptors: 1 };
   }
 
   close(): Promise<void> {

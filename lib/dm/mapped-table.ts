@@ -1,5 +1,8 @@
+import { bioChannel } from '../observe.js';
+import type { Mempool } from '../queue/mempool.js';
 import { type Bio, sectorSize } from './bio.js';
 import { type Extent, extentOf } from './extent.js';
+import { observed } from './observed-bio.js';
 import { Join } from './split.js';
 import type { TableLine } from './table.js';
 import type { BlockDevice, Target } from './target.js';
@@ -7,6 +10,9 @@ import type { BlockDevice, Target } from './target.js';
 /** A line of a table and the target that was made of it. */
 export interface MappedLine extends TableLine {
   target: Target;
+  /** The mempools that were made for it, by their kind, the newest where one was made again; and the devices that it was opened on, by name. */
+  pools?: ReadonlyMap<string, Mempool<unknown>>;
+  devices?: ReadonlyMap<string, BlockDevice>;
 }
 
 /** The targets of a device, and which of them a bio is for (struct dm_table). */
@@ -20,6 +26,8 @@ export class MappedTable {
     readonly lines: readonly MappedLine[],
     /** What was opened for the targets, and is closed with them. */
     readonly opened: readonly BlockDevice[],
+    /** Of the device, for those who watch its bios. */
+    readonly id = 0,
   ) {
     const last = lines.at(-1);
     this.sectors = last ? last.start + last.length : 0;
@@ -52,23 +60,39 @@ export class MappedTable {
   map(bio: Bio, ended: () => void): void {
     const join = new Join(bio, ended);
     if (bio.op === 'flush') {
-      for (const { target } of this.lines) if (target.flushes) mapSafely(target, join.piece(0, 0, 0));
+      for (const line of this.lines) if (line.target.flushes) this.#give(line, join.piece(0, 0, 0));
     } else if (bio.sector + bio.sectors > this.sectors) {
-      join.piece(0, bio.sectors, 0).end('EIO');
+      this.refuse(join.piece(0, bio.sectors, bio.sector), 'EIO');
     } else if (bio.op === 'discard' && !this.discards) {
-      join.piece(0, bio.sectors, 0).end('EOPNOTSUPP');
+      this.refuse(join.piece(0, bio.sectors, bio.sector), 'EOPNOTSUPP');
     } else {
       let first = 0;
       while (first < bio.sectors) {
-        const { start, length, target } = this.find(bio.sector + first)!;
+        const line = this.find(bio.sector + first)!;
+        const { start, length, target } = line;
         const sector = bio.sector + first - start;
         const most = bio.op === 'discard' ? length : (target.maxSectors ?? length);
         const count = Math.min(bio.sectors - first, length - sector, most);
-        mapSafely(target, join.piece(first, count, sector));
+        this.#give(line, join.piece(first, count, sector));
         first += count;
       }
     }
     join.close();
+  }
+
+  /** Ends a bio that no target gets. */
+  refuse(bio: Bio, code: string): void {
+    (bioChannel.hasSubscribers ? observed(bio, this.id, null, 0) : bio).end(code);
+  }
+
+  #give({ start, type, target }: MappedLine, bio: Bio): void {
+    if (!bioChannel.hasSubscribers) {
+      mapSafely(target, bio);
+      return;
+    }
+    const watched = observed(bio, this.id, type, start);
+    mapSafely(target, watched);
+    watched.isMapped = true;
   }
 
   async close(): Promise<void> {

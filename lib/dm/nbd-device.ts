@@ -3,6 +3,7 @@ import type { NbdError } from '../nbd/client/error.js';
 import { Command, CommandFlag, TransmissionFlag } from '../nbd/protocol.js';
 import { formatNbdUri, type NbdUri, parseNbdUri } from '../nbd/uri.js';
 import { type Bio, type BioError, type FailedRange, sectorSize } from './bio.js';
+import type { DeviceHoldings } from './holdings.js';
 import { Join } from './split.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice } from './target.js';
@@ -113,6 +114,11 @@ export class NbdDevice implements BlockDevice {
 
   describe(): string {
     return formatNbdUri(this.client.uri);
+  }
+
+  holdings(): DeviceHoldings {
+    const { inFlight, waiting } = this.client;
+    return { descriptors: inFlight === undefined ? 0 : 1, inFlight: inFlight ?? 0, waiting };
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 import type { NbdClientOptions } from '../nbd/client/client.js';
 import { isNbdUri } from '../nbd/uri.js';
+import { debug } from '../observe.js';
 import { type Clock, systemClock } from '../queue/clock.js';
-import { type MakeMempool, makeMempool as ownMempool } from '../queue/mempool.js';
+import { type MakeMempool, type Mempool, makeMempool as ownMempool } from '../queue/mempool.js';
 import { type MakeRequestSource, makeRequestSource as ownRequests } from '../queue/request-source.js';
 import { sectorSize } from './bio.js';
 import { Device } from './device.js';
@@ -50,11 +51,13 @@ export async function openTable(table: string | readonly TableLine[], options: O
   const mapped: MappedLine[] = [];
   try {
     for (const { line, number } of lines) mapped.push(await openLine(line, number, options, opened));
-    const device = new Device(new MappedTable(mapped, await Promise.all(opened.values())));
+    const id = ++devicesOpened;
+    const device = new Device(new MappedTable(mapped, await Promise.all(opened.values()), id));
     if (device.size % device.blockSize !== 0)
       throw new TableError('not aligned to h/w logical block size', {
         hint: `${device.sectors} sectors, logical block size ${device.blockSize}`,
       });
+    debug(() => `device ${id}: opened: ${device.table().replaceAll('\n', '; ')}`);
     return device;
   } catch (error) {
     const below = (await Promise.allSettled(opened.values())).filter((result) => result.status === 'fulfilled');
@@ -65,6 +68,9 @@ export async function openTable(table: string | readonly TableLine[], options: O
     throw error;
   }
 }
+
+/** Numbers the devices of this process for those who watch. */
+let devicesOpened = 0;
 
 async function openLine(
   line: TableLine,
@@ -82,11 +88,21 @@ async function openLine(
   const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
   const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
-  const openDevice = (spec: string, argument: number): Promise<BlockDevice> => {
-    if (Object.hasOwn(devices, spec)) return Promise.resolve(named(devices[spec]!, spec));
-    const device = opened.get(spec) ?? openBacking(spec, argument, { readOnly, direct, clock, ...nbd });
-    opened.set(spec, device);
+  const below = new Map<string, BlockDevice>();
+  const openDevice = async (spec: string, argument: number): Promise<BlockDevice> => {
+    const isNamed = Object.hasOwn(devices, spec);
+    const backing = () => opened.get(spec) ?? openBacking(spec, argument, { readOnly, direct, clock, ...nbd });
+    const opening = isNamed ? Promise.resolve(named(devices[spec]!, spec)) : backing();
+    if (!isNamed) opened.set(spec, opening);
+    const device = await opening;
+    below.set(spec, device);
     return device;
+  };
+  const pools = new Map<string, Mempool<unknown>>();
+  const makeKnown: MakeMempool = (kind, options) => {
+    const pool = makeMempool(kind, options);
+    pools.set(kind, pool as Mempool<unknown>);
+    return pool;
   };
   let target: Target | undefined;
   try {
@@ -97,7 +113,7 @@ async function openLine(
       clock,
       crypto,
       reserve,
-      makeMempool,
+      makeMempool: makeKnown,
       allocate,
       makeRequestSource,
       notify,
@@ -106,7 +122,7 @@ async function openLine(
     const blockSectors = (target.blockSize ?? sectorSize) / sectorSize;
     if (start % blockSectors !== 0 || length % blockSectors !== 0)
       throw new TableError('not aligned to h/w logical block size', { hint: `logical block size ${target.blockSize}` });
-    return { ...line, target };
+    return { ...line, target, pools, devices: below };
   } catch (error) {
     await target?.close?.();
     throw error instanceof TableError ? error.at(number, type) : error;
@@ -134,6 +150,8 @@ export function named(device: BlockDevice, name: string): BlockDevice {
     extent: (sector, most) => extentOf(device, sector, most),
     submit: (bio) => device.submit(bio),
     describe: () => name,
+    ...(device.holdings && { holdings: () => device.holdings!() }),
+    ...(device.report && { report: () => device.report!() }),
     close: async () => {},
   };
 }

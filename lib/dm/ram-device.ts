@@ -1,4 +1,5 @@
 import { type Bio, sectorSize } from './bio.js';
+import type { DeviceHoldings } from './holdings.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice } from './target.js';
 
@@ -45,6 +46,10 @@ export class RamDevice implements BlockDevice {
 
   describe(): string {
     return `ram:${this.#bytes.length}`;
+  }
+
+  holdings(): DeviceHoldings {
+    return { descriptors: 0, bytes: this.#bytes.length };
   }
 
   async close(): Promise<void> {

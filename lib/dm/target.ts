@@ -4,6 +4,7 @@ import type { MakeMempool, MemoryUsage } from '../queue/mempool.js';
 import type { MakeRequestSource } from '../queue/request-source.js';
 import type { Bio } from './bio.js';
 import type { Extent } from './extent.js';
+import type { DeviceHoldings, MappedReport, TargetHoldings } from './holdings.js';
 
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
 export interface BlockDevice {
@@ -19,6 +20,9 @@ export interface BlockDevice {
   submit(bio: Bio): void;
   /** How a table line names it. */
   describe(): string;
+  /** What it holds; of a mapped device, all that its lines do. */
+  holdings?(): DeviceHoldings;
+  report?(): MappedReport;
   /** Waits for nothing: its users have no bios in flight. */
   close(): Promise<void>;
 }
@@ -45,6 +49,8 @@ export interface Target {
   message?(argv: string[]): Promise<string | undefined>;
   /** What it holds for itself, its mempools' reserves above all. */
   memoryUsage?(): MemoryUsage;
+  /** The same in detail, but for mempools that come from the context, which are known. */
+  holdings?(): Partial<TargetHoldings>;
   /** Before the device waits for its bios in flight: give back what is held on purpose. */
   presuspend?(): void;
   postsuspend?(): void;

@@ -1,4 +1,5 @@
-import type { Answer, Done, Engine, Work } from '../alg/engine.js';
+import { type Answer, type Done, type Engine, type EngineHoldings, holdingsOf, type Work } from '../alg/engine.js';
+import { isBacklogWatched, since, tellBacklog } from '../observe.js';
 
 /**
  * An engine with a queue before it. What comes while the engine is busy is accepted, and submitted in its order as soon as there is room:
@@ -10,6 +11,9 @@ export class Backlog implements Engine {
   #held: { work: Work; done: Done }[] = [];
   #busy = false;
   #waiting: (() => void)[] = [];
+  /** The most that have waited at a time since something began to, and since when; 0 where nobody wants to know. */
+  #most = 0;
+  #since = 0n;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -29,11 +33,17 @@ export class Backlog implements Engine {
   submit(work: Work, done: Done): Answer {
     if (!this.#busy && this.#held.length === 0) return this.#pass(work, done);
     this.#held.push({ work, done });
+    if (this.#held.length === 1) this.#begin();
+    this.#most = Math.max(this.#most, this.#held.length);
     return 'busy';
   }
 
   async room(): Promise<void> {
     while (this.#busy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  holdings(): EngineHoldings {
+    return { ...holdingsOf(this.#engine), backlog: this.held };
   }
 
   close(): void {
@@ -57,6 +67,22 @@ export class Backlog implements Engine {
       if (this.#pass(work, done) === 'done') done(work.result, work.asynchronous);
     }
     this.#held = this.#held.slice(passed);
+    if (passed > 0 && this.#held.length === 0) this.#end();
     if (!this.#busy) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #begin(): void {
+    if (!isBacklogWatched()) return;
+    this.#most = 0;
+    this.#since = process.hrtime.bigint();
+    const { name: engine, depth } = this.#engine;
+    tellBacklog({ state: 'begin', engine, depth, held: 1, duration: 0 });
+  }
+
+  #end(): void {
+    if (this.#since === 0n) return;
+    const { name: engine, depth } = this.#engine;
+    tellBacklog({ state: 'end', engine, depth, held: this.#most, duration: since(this.#since) });
+    this.#since = 0n;
   }
 }

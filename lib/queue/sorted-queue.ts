@@ -14,6 +14,7 @@ export class SortedQueue<T> {
   readonly #give: (item: T) => void;
   readonly #schedule: (turn: () => void) => void;
   #root: Node<T> | undefined;
+  #size = 0;
 
   /** `schedule` calls back once, later: by default when the event loop has seen all completions of this turn. */
   constructor(give: (item: T) => void, schedule: (turn: () => void) => void = setImmediate) {
@@ -21,7 +22,13 @@ export class SortedQueue<T> {
     this.#schedule = schedule;
   }
 
+  /** What waits for its turn. */
+  get size(): number {
+    return this.#size;
+  }
+
   add(key: number, item: T): void {
+    this.#size++;
     if (!this.#root) this.#schedule(() => this.#turn());
     this.#root = insert(this.#root, { key, item, level: 1, left: undefined, right: undefined });
   }
@@ -29,6 +36,7 @@ export class SortedQueue<T> {
   #turn(): void {
     const root = this.#root;
     this.#root = undefined;
+    this.#size = 0;
     this.#walk(root);
   }
 

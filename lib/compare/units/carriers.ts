@@ -149,7 +149,7 @@ export class WholeBio extends Requests {
       this.record.completed(0, batch);
       this.ended(batch.failure);
     };
-    if (tfm.engine.submit(batch, done) !== 'done') {
+    if (batch.submit(done) !== 'done') {
       this.record.handed(0, from);
       return;
     }

@@ -236,7 +236,7 @@ export class CryptConvert {
     let answer: Answer;
     try {
       batch = this.#tfms[part.key]!.batch({ direction, unitSize: sectorSize, ivs, src, dst });
-      answer = engine.submit(batch, finish);
+      answer = batch.submitTo(engine, finish);
     } catch (error) {
       fail(error);
       return;

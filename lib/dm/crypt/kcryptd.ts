@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
-import { type Engine, openAio, openLanes, SyncEngine } from '../../alg/engine.js';
+import { type Engine, holdingsOf, openAio, openLanes, SyncEngine } from '../../alg/engine.js';
 import { chooseEngine } from '../../alg/engine-choice.js';
 import { AlgError } from '../../alg/error.js';
 import type { ProviderName } from '../../alg/provider.js';
 import { Backlog } from '../../queue/backlog.js';
 import { SortedQueue } from '../../queue/sorted-queue.js';
 import type { Bio } from '../bio.js';
+import type { TargetHoldings } from '../holdings.js';
 import type { CryptoOptions } from '../target.js';
 import { CryptError } from './error.js';
 import type { CryptFeatures } from './options.js';
@@ -43,6 +44,7 @@ export class Kcryptd {
   readonly #features: CryptFeatures;
   readonly #submit: (bio: Bio) => void;
   readonly #sorted: SortedQueue<Bio>;
+  readonly #queue: Engine;
   readonly #own: Engine | undefined;
 
   private constructor({ features, submit }: KcryptdOptions, queue: Engine, own: boolean) {
@@ -50,6 +52,7 @@ export class Kcryptd {
     const lanes = queue.name === 'lanes';
     this.reads = lanes && features.noReadWorkqueue ? inline : queue;
     this.writes = lanes && features.noWriteWorkqueue ? inline : queue;
+    this.#queue = queue;
     this.#own = own ? queue : undefined;
     this.#features = features;
     this.#submit = submit;
@@ -74,6 +77,12 @@ export class Kcryptd {
     const deferred = asynchronous && this.writes.name !== 'lanes';
     if (noWriteWorkqueue || (submitFromCryptCpus && !deferred)) this.#submit(bio);
     else this.#sorted.add(bio.sector, bio);
+  }
+
+  /** Of the queue, also where the options keep reads or writes out of it. */
+  holdings(): Pick<TargetHoldings, 'engine' | 'sortedWrites'> {
+    const engine = { ...holdingsOf(this.#queue), shared: this.#own === undefined };
+    return { engine, sortedWrites: this.#sorted.size };
   }
 
   /** Nothing is in flight any more. */

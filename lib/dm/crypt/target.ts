@@ -2,6 +2,7 @@ import type { MemoryUsage, Mempool } from '../../queue/mempool.js';
 import { type Area, openArea } from '../area.js';
 import { Bio, type BioError } from '../bio.js';
 import { DeviceError } from '../device-error.js';
+import type { TargetHoldings } from '../holdings.js';
 import { joinArgs } from '../split-args.js';
 import { parseNumber } from '../table.js';
 import { TableError } from '../table-error.js';
@@ -118,6 +119,10 @@ class Crypt implements Target {
   memoryUsage(): MemoryUsage {
     const [pages, requests] = [this.#pages.memoryUsage(), this.#convert.memoryUsage()];
     return { reserved: pages.reserved + requests.reserved, inUse: pages.inUse + requests.inUse };
+  }
+
+  holdings(): Partial<TargetHoldings> {
+    return this.#kcryptd.holdings();
   }
 
   status(kind: 'info' | 'table', showKeys: boolean): string {

@@ -2,6 +2,7 @@ import type { Clock } from '../../queue/clock.js';
 import { type Area, openArea, takeArea } from '../area.js';
 import { Arguments } from '../arguments.js';
 import type { Bio } from '../bio.js';
+import type { TargetHoldings } from '../holdings.js';
 import { TableError } from '../table-error.js';
 import type { Target, TargetType } from '../target.js';
 
@@ -58,6 +59,10 @@ class Delay implements Target {
 
   resume(): void {
     this.#delays = true;
+  }
+
+  holdings(): Partial<TargetHoldings> {
+    return { delayed: this.#held.size };
   }
 
   status(kind: 'info' | 'table'): string {

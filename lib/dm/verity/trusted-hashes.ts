@@ -44,6 +44,11 @@ export class TrustedHashes {
     this.#onBad = onBad;
   }
 
+  /** Blocks that are kept. */
+  get blocks(): number {
+    return this.#blocks.size;
+  }
+
   /** Bytes of the blocks that are kept. */
   get size(): number {
     return this.#blocks.size * this.#tree.hashBlockSize;

@@ -1,3 +1,4 @@
+import { tellCorruption } from '../../observe.js';
 import type { Tree } from './parameters.js';
 
 /** A block that is not what its digest says. */
@@ -54,17 +55,15 @@ export class Verdict {
     else this.#badHashBlocks++;
     // What a block with something in its spare area says is still what its digest covers.
     if (!isData && reason === 'digest') this.#distrust(level, index);
-    if (this.#listed.length >= this.#maxErrors) return;
     const { start, layout, hashBlockSize, dataBlockSize } = this.#tree;
     const block = isData ? index : start + layout.levels[level]!.first + index;
-    this.#listed.push({
-      area: isData ? 'data' : 'hash',
-      level,
-      block,
-      position: block * (isData ? dataBlockSize : hashBlockSize) + offset,
-      path: isData ? this.#dataPath : this.#hashPath,
-      reason,
-    });
+    const area = isData ? 'data' : 'hash';
+    const path = isData ? this.#dataPath : this.#hashPath;
+    const kind = reason === 'spare' ? 'spare' : 'corrupted';
+    tellCorruption({ kind, area, level, block, device: path, outcome: 'reported' });
+    if (this.#listed.length >= this.#maxErrors) return;
+    const position = block * (isData ? dataBlockSize : hashBlockSize) + offset;
+    this.#listed.push({ area, level, block, position, path, reason });
   }
 
   /** Blocks of a level, or of the data, whose hash block is not to be trusted. */

@@ -1,3 +1,4 @@
+import { debug } from '../../observe.js';
 import { type Clock, systemClock } from '../../queue/clock.js';
 import { Command, CommandFlag } from '../protocol.js';
 import { formatNbdUri, type NbdUri } from '../uri.js';
@@ -72,6 +73,15 @@ export class NbdClient {
     return client;
   }
 
+  /** Requests on their way; undefined while there is no connection. */
+  get inFlight(): number | undefined {
+    return this.#connection?.inFlight;
+  }
+  /** Requests that wait for a connection. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Sends a request; `done` is called once, now or later. */
   submit(fields: NbdRequestFields, done: (error: NbdError | null) => void): void {
     const flushed = this.#written;
@@ -104,6 +114,9 @@ export class NbdClient {
       this.#pause = 0;
     };
     const onLost = (cause: NbdError, unanswered: NbdRequest[]) => {
+      debug(
+        () => `nbd: ${formatNbdUri(this.uri)}: lost, ${unanswered.length} requests without an answer: ${cause.message}`,
+      );
       this.#connection = undefined;
       this.#broke = cause;
       this.#cause = cause;
@@ -152,6 +165,7 @@ export class NbdClient {
     this.#connection = connection;
     const unflushed = this.#written - this.#stable;
     this.#stable = this.#written;
+    debug(() => `nbd: ${formatNbdUri(this.uri)}: connected again, ${this.#waiting.length} requests are sent again`);
     for (const request of this.#waiting.splice(0)) connection.send(request);
     this.#options.onReconnect?.({ uri: formatNbdUri(this.uri), cause: this.#broke!, unflushed });
   }

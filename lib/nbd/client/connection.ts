@@ -56,6 +56,10 @@ export class Connection {
     this.#run();
   }
 
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
   /** Sends a request. Those of one turn of the event loop go out together. */
   send(request: NbdRequest): void {
     const cookie = this.#cookie++;

@@ -1,7 +1,8 @@
-import { type Engine, SyncEngine } from '../../../alg/engine.js';
+import { type Engine, holdingsOf, SyncEngine } from '../../../alg/engine.js';
 import type { MakeMempool, MemoryUsage } from '../../../queue/mempool.js';
 import type { MakeRequestSource, RequestSource } from '../../../queue/request-source.js';
 import type { Bio, BioError } from '../../bio.js';
+import type { TargetHoldings } from '../../holdings.js';
 import { type HashRequest, VerityIo, type VerityParts } from './verity-io.js';
 
 export interface BioVerifierOptions extends Omit<VerityParts, 'requestBlocks' | 'pages'> {
@@ -66,6 +67,16 @@ export class BioVerifier {
     } finally {
       requests.close();
     }
+  }
+
+  holdings(): Partial<TargetHoldings> {
+    const { tree, hashes, fec, validated } = this.#parts;
+    return {
+      engine: { ...holdingsOf(tree.hasher.engine), shared: true },
+      hashBlocks: hashes.blocks,
+      ...(validated && { validatedBytes: validated.bytes }),
+      ...(fec && { mempools: { 'sets of FEC': fec.holdings() } }),
+    };
   }
 
   memoryUsage(): MemoryUsage {

@@ -95,7 +95,7 @@ async function openParts(
   { data, hash, fec }: { data: BlockDevice; hash: BlockDevice; fec?: OpenedFec },
   { notify, reserve, makeMempool, makeRequestSource }: TargetContext,
 ) {
-  const corruption = new Corruption(features, notify);
+  const corruption = new Corruption(features, notify, tree, { data, hash });
   const read = async (place: number, into: Buffer) => {
     const error = await readBelow(hash, (tree.start + place) * tree.hashBlockSize, into);
     if (error) throw Object.assign(new Error(`hash block ${tree.start + place}: ${error.code}`), { code: error.code });
@@ -115,7 +115,7 @@ async function openParts(
   const onBad = async ({ place, bytes, wanted, error }: BadHashBlock) => {
     const block = tree.start + place;
     if (await decoder?.correct(tree.dataBlocks + place, wanted, bytes)) {
-      corruption.corrected('hash', block);
+      corruption.corrected('hash', block, error === undefined ? 'corrupted' : 'unreadable');
       return 'mended';
     }
     if (error === undefined) return corruption.corrupted('hash', block) ? 'used' : 'bad';

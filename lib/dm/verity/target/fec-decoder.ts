@@ -1,6 +1,7 @@
 import { type MemoryUsage, Mempool } from '../../../queue/mempool.js';
 import { sectorSize } from '../../bio.js';
 import { readBelow } from '../../device-read.js';
+import type { MempoolHoldings } from '../../holdings.js';
 import type { BlockDevice } from '../../target.js';
 import type { FecLayout } from '../fec/fec-layout.js';
 import { ReedSolomon } from '../fec/reed-solomon.js';
@@ -66,6 +67,10 @@ export class FecDecoder {
 
   memoryUsage(): MemoryUsage {
     return this.#buffers.memoryUsage();
+  }
+
+  holdings(): MempoolHoldings {
+    return { ...this.memoryUsage(), waiting: this.#buffers.waiting };
   }
 
   #row({ message }: SetBuffers, block: number): Buffer {

@@ -1,6 +1,7 @@
 import type { MemoryUsage } from '../../../queue/mempool.js';
 import type { Area } from '../../area.js';
 import type { Bio } from '../../bio.js';
+import type { TargetHoldings } from '../../holdings.js';
 import { joinArgs } from '../../split-args.js';
 import type { BlockDevice, Target } from '../../target.js';
 import { VerityError } from '../error.js';
@@ -68,6 +69,10 @@ export class VerityTarget implements Target {
 
   memoryUsage(): MemoryUsage {
     return this.#fields.verifier.memoryUsage();
+  }
+
+  holdings(): Partial<TargetHoldings> {
+    return this.#fields.verifier.holdings();
   }
 
   /** verity_postsuspend: the device below may be another one when it goes on. */

@@ -159,7 +159,7 @@ export class VerityIo {
     const done = new Promise<void>((resolve) => {
       settle = resolve;
     });
-    const answer = this.#engine.submit(batch, settle);
+    const answer = batch.submitTo(this.#engine, settle);
     const judge = () => {
       if (batch.failure) this.#fail(piece, 'EIO', batch.failure);
       else this.#judge(piece, digests, held);
@@ -187,8 +187,10 @@ export class VerityIo {
   async #mend({ block, wanted }: BadBlock): Promise<void> {
     const { corruption, validated } = this.#parts;
     const place = { first: block, count: 1 };
-    if (await this.#readAgain(block, wanted)) validated?.add(block);
-    else if (!(await this.#correct(block, wanted)) && !corruption.corrupted('data', block))
+    if (await this.#readAgain(block, wanted)) {
+      validated?.add(block);
+      corruption.reread(block);
+    } else if (!(await this.#correct(block, wanted, 'corrupted')) && !corruption.corrupted('data', block))
       this.#fail(place, 'EIO', untrusted(`data block ${block} is corrupted`));
   }
 
@@ -212,15 +214,15 @@ export class VerityIo {
   async #mendUnread(block: number, error: BioError): Promise<void> {
     const { hashes, corruption, fec } = this.#parts;
     const wanted = fec ? await hashes.digest(-1, block).catch(() => undefined) : undefined;
-    if (wanted && (await this.#correct(block, wanted))) return;
+    if (wanted && (await this.#correct(block, wanted, 'unreadable'))) return;
     corruption.unreadable('data', block);
     this.#fail({ first: block, count: 1 }, error.code, error.cause);
   }
 
-  async #correct(block: number, wanted: Buffer): Promise<boolean> {
+  async #correct(block: number, wanted: Buffer, kind: 'corrupted' | 'unreadable'): Promise<boolean> {
     const { fec, corruption } = this.#parts;
     if (!(await fec?.correct(block, wanted, this.#bytes({ first: block, count: 1 })))) return false;
-    corruption.corrected('data', block);
+    corruption.corrected('data', block, kind);
     return true;
   }
 
