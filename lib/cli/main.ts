@@ -5,6 +5,7 @@ import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
 import { CliError, Exit, helpText, parseInvocation } from './command.js';
 import { allCommands, commands } from './commands.js';
+import { hideKeys } from './hide-keys.js';
 import { verityStatus } from './verity-status.js';
 
 async function overview(): Promise<string> {
@@ -64,4 +65,5 @@ async function main(argv: string[]): Promise<number> {
   }
 }
 
+hideKeys(process.argv.slice(2));
 process.exitCode = await main(process.argv.slice(2));
