@@ -23,7 +23,8 @@
         "native/sha256_units.cc",
         "native/reed_solomon.cc",
       ],
-      "libraries": ["-lisal"],
+      # In its npm package libisal lies beside it.
+      "libraries": ["-lisal", "-Wl,-rpath,'$$ORIGIN'"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS",
                   "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
@@ -33,6 +34,9 @@
         ["asan==1", {
           "cflags_cc": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"],
           "ldflags": ["-fsanitize=address,undefined"]
+        }, {
+          # So that the addon of the npm package runs where libstdc++ and glibc are older; the sections that go want a newer glibc.
+          "ldflags": ["-static-libstdc++", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections"]
         }]
       ]
     }

@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import bindings from 'bindings';
+import { loadAddon } from './addon.js';
 
 /** Opaque handles of the addon. Each has its own tag: one kind is never taken for another. */
 declare const kind: unique symbol;
@@ -132,20 +131,6 @@ let loaded: Binding | undefined;
 
 /** The addon, loaded at first use, so that importing the package never throws. @throws Error with the remedy. */
 export function binding(): Binding {
-  if (loaded) return loaded;
-  if (process.platform !== 'linux')
-    throw new Error(`dmalg: AF_ALG and the native addon are for Linux; this is ${process.platform}`);
-  try {
-    // Another build of the addon: `make asan` runs the tests on one with sanitizers.
-    const path = process.env['DMALG_NATIVE_LIBRARY_PATH'];
-    loaded = path
-      ? (createRequire(import.meta.url)(path) as Binding)
-      : (bindings({ bindings: 'dmalg', module_root: packageRoot }) as Binding);
-  } catch (error) {
-    throw new Error(`dmalg: the native addon is not built; run 'make build' in ${packageRoot}`, { cause: error });
-  }
+  loaded ??= loadAddon() as Binding;
   return loaded;
 }
-
-/** The folder of package.json: this file is dist/lib/binding.js in it. */
-export const packageRoot = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');
