@@ -7,10 +7,10 @@ NODEDIR := $(if $(wildcard $(NODE_PREFIX)/include/node/node_api.h),--nodedir=$(N
 # `install`, not `ci`: the lock file has no entries for platforms that the registry at hand does not carry, and ci insists.
 NPM := npm --loglevel=error
 DMALG := node dist/lib/cli/main.js
-SOURCES := $(shell find lib test -name '*.ts' -o -name '*.json')
+SOURCES := $(shell find lib npm test -name '*.ts' -o -name '*.json')
 NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
 
-.PHONY: help setup build run test test-whole check unit bench docs asan format clean
+.PHONY: help setup build run test test-whole check unit bench docs asan package cross format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -47,7 +47,7 @@ test-whole: setup build ## every test, in the test kernels too: for a release, o
 	node dist/test/run.js --whole
 
 check: build unit ## types, lint, format, unit tests
-	npx biome check lib test tsconfig.json biome.json
+	npx biome check lib npm test tsconfig.json biome.json
 	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
 
 unit: build
@@ -68,9 +68,15 @@ docs: node_modules/.package-lock.json ## the reference of the API: docs/api/inde
 asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
 	test/support/asan.sh $(NODEDIR)
 
+package: setup build ## the npm packages, in dist/packages, and their sizes; for arm64 too after `make cross`
+	node dist/npm/pack.js
+
+cross: setup ## the addon for arm64, in build-arm64 (wants g++-aarch64-linux-gnu)
+	npm/cross-arm64.sh $(NODEDIR)
+
 format: ## put all code into the one format
-	npx biome check --write lib test tsconfig.json biome.json
+	npx biome check --write lib npm test tsconfig.json biome.json
 	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
 
 clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
-	rm -rf build build-asan dist docs/api
+	rm -rf build build-asan build-arm64 dist docs/api
