@@ -89,7 +89,10 @@ function parseServer(server: string): { host: string; port: number } {
   const [, address, name = '', digits = ''] = match;
   const port = digits === '' ? defaultPort : Number(digits);
   if (port < 1 || port > 65535) throw new RangeError(`the port: expected 1 to 65535, got '${digits}'`);
-  return { host: decode(address ?? name, 'the host') || 'localhost', port };
+  const host = decode(address ?? name, 'the host') || 'localhost';
+  if (address === undefined && /[\s/:?#@[\]%]/.test(host))
+    throw new RangeError(`the host: expected a name, got '${host}'`);
+  return { host, port };
 }
 
 /** @throws RangeError where percent signs do not encode UTF-8 */
@@ -105,7 +108,7 @@ function decode(text: string, what: string): string {
 export function formatNbdUri({ address, exportName, tls, ...fields }: NbdUri): string {
   const [scheme, server, socket] =
     'path' in address ? ['+unix', '', address.path] : ['', formatServer(address), undefined];
-  const user = fields.tlsUsername === undefined ? '' : `${encode(fields.tlsUsername)}@`;
+  const user = fields.tlsUsername === undefined ? '' : `${encodeURIComponent(fields.tlsUsername)}@`;
   const values = [socket, fields.tlsCertificates, fields.tlsPskFile, undefined, fields.tlsHostname];
   const query = parameters.flatMap((name, index) => {
     const value = values[index];
@@ -116,7 +119,9 @@ export function formatNbdUri({ address, exportName, tls, ...fields }: NbdUri): s
 }
 
 function formatServer({ host, port }: { host: string; port: number }): string {
-  const name = host.includes(':') ? `[${host.replace('%', '%25')}]` : encode(host);
+  const [address, ...zone] = host.split('%');
+  const suffix = zone.length ? `%25${encodeURIComponent(zone.join('%'))}` : '';
+  const name = host.includes(':') ? `[${address}${suffix}]` : encodeURIComponent(host);
   return port === defaultPort ? name : `${name}:${port}`;
 }
 
