@@ -10,7 +10,7 @@ DMALG := node dist/lib/cli/main.js
 SOURCES := $(shell find lib npm test -name '*.ts' -o -name '*.json')
 NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
 
-.PHONY: help setup build run test test-whole check unit bench docs asan package cross format clean
+.PHONY: help setup build run test test-whole check unit bench docs asan hard package cross format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -48,7 +48,7 @@ test-whole: setup build ## every test, in the test kernels too: for a release, o
 
 check: build unit ## types, lint, format, unit tests
 	npx biome check lib npm test tsconfig.json biome.json
-	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
+	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c
 
 unit: build
 	npx mocha 'dist/test/unit/**/*.test.js'
@@ -68,6 +68,10 @@ docs: node_modules/.package-lock.json ## the reference of the API: docs/api/inde
 asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
 	test/support/asan.sh $(NODEDIR)
 
+hard: setup build asan ## `make asan`, kills at any point, many bios in flight, fuzzed parsers and native code: SEED=N, HARD_SECONDS=N
+	$(CC) -shared -fPIC -O1 -Wall -Wextra -o dist/test/hard/fault.so test/hard/fault.c
+	node --expose-gc node_modules/mocha/bin/mocha.js 'dist/test/hard/*.test.js'
+
 package: setup build ## the npm packages, in dist/packages, and their sizes; for arm64 too after `make cross`
 	node dist/npm/pack.js
 
@@ -76,7 +80,7 @@ cross: setup ## the addon for arm64, in build-arm64 (wants g++-aarch64-linux-gnu
 
 format: ## put all code into the one format
 	npx biome check --write lib npm test tsconfig.json biome.json
-	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c
+	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c
 
 clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
 	rm -rf build build-asan build-arm64 dist docs/api
