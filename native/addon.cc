@@ -1,12 +1,12 @@
 #include "exports.h"
 
-static Napi::Object init(Napi::Env env, Napi::Object exports) {
-  export_tfm(env, exports);
-  export_op(env, exports);
-  export_engine(env, exports);
-  export_keyring(env, exports);
-  export_file(env, exports);
-  export_fec(env, exports);
+static Napi::Object init(Napi::Env, Napi::Object exports) {
+  export_tfm(exports);
+  export_op(exports);
+  export_engine(exports);
+  export_keyring(exports);
+  export_file(exports);
+  export_fec(exports);
   return exports;
 }
 

@@ -27,20 +27,18 @@ long Aio::open_context() {
     return -ENOTSUP;
   }
   for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) free_.push_back(&*slot);
-  prepared_.reserve(slots_.size());
   return open();
 }
 
-long Aio::start(std::unique_ptr<Job> job) {
+void Aio::start(std::unique_ptr<Job> job) {
   waiting_.push_back(std::move(job));
   pump();
-  return 0;
 }
 
 void Aio::finish_unit(Job* job, size_t index, long result, bool asynchronous) {
   if (!asynchronous) job->asynchronous = false;
   // A job's memory belongs to waiting_ until its last unit has started, and to its slots after that.
-  if (job->finish(index, result)) finished_.emplace_back(job);
+  if (job->finish(index, result)) finished_.push(job);
 }
 
 // Sends the data of the slot's unit and fills in its IOCB. False when that failed and the unit is finished.
@@ -129,10 +127,10 @@ void Aio::reap() {
   __atomic_store_n(&ring->head, at, __ATOMIC_RELEASE);
 }
 
-void Aio::collect(std::vector<std::unique_ptr<Job>>* finished) {
+void Aio::collect(JobQueue* finished) {
   reap();
   pump();
-  finished->swap(finished_);
+  finished->swap(&finished_);
 }
 
 void Aio::stop() {
@@ -146,5 +144,5 @@ void Aio::stop() {
       if (--slot.job->left == 0 && slot.job->started == slot.job->units.count) delete slot.job;
     }
   waiting_.clear();
-  finished_.clear();
+  JobQueue().swap(&finished_);
 }

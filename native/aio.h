@@ -2,6 +2,7 @@
 #include <linux/aio_abi.h>
 
 #include <deque>
+#include <vector>
 
 #include "completions.h"
 
@@ -10,7 +11,10 @@
 class Aio : public Completions {
  public:
   Aio(Napi::Env env, Napi::Function callback, Napi::Float64Array ring, size_t depth)
-      : Completions(env, callback, ring), slots_(depth) {}
+      : Completions(env, callback, ring), slots_(depth) {
+    free_.reserve(depth);
+    prepared_.reserve(depth);
+  }
   // Returns 0 or -errno (ENOSYS: the kernel has no AIO).
   long open_context();
 
@@ -25,8 +29,8 @@ class Aio : public Completions {
   };
   struct Ring;  // the completion ring that the kernel shares with us
 
-  long start(std::unique_ptr<Job> job) override;
-  void collect(std::vector<std::unique_ptr<Job>>* finished) override;
+  void start(std::unique_ptr<Job> job) override;
+  void collect(JobQueue* finished) override;
   void stop() override;
   void pump();
   bool prepare(Slot* slot);
@@ -39,5 +43,5 @@ class Aio : public Completions {
   std::vector<Slot*> free_;
   std::vector<struct iocb*> prepared_;
   std::deque<std::unique_ptr<Job>> waiting_;  // units not started yet
-  std::vector<std::unique_ptr<Job>> finished_;
+  JobQueue finished_;
 };

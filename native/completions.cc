@@ -54,13 +54,28 @@ void Completions::shut() {
   });
 }
 
-long Completions::submit(std::unique_ptr<Job> job) {
-  // While something is in flight the callback, and through it the engine and every buffer, must not be collected.
-  if (in_flight_++ == 0) {
-    callback_.Ref();
-    uv_ref(reinterpret_cast<uv_handle_t*>(&poll_));
+void Completions::submit(std::unique_ptr<Job> job) {
+  hold();
+  try {
+    start(std::move(job));
+  } catch (const std::bad_alloc&) {
+    release(1);
+    throw;
   }
-  return start(std::move(job));
+}
+
+// While something is in flight the callback, and through it the engine and every buffer, must not be collected.
+void Completions::hold() {
+  if (in_flight_++ > 0) return;
+  callback_.Ref();
+  uv_ref(reinterpret_cast<uv_handle_t*>(&poll_));
+}
+
+void Completions::release(size_t count) {
+  in_flight_ -= count;
+  if (in_flight_ > 0) return;
+  callback_.Unref();
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
 }
 
 void Completions::wake() {
@@ -79,20 +94,16 @@ void Completions::on_readable() {
 }
 
 void Completions::deliver() {
-  std::vector<std::unique_ptr<Job>> finished;
+  JobQueue finished;
   collect(&finished);
   if (finished.empty()) return;
   Napi::HandleScope scope(env_);
   Napi::Function callback = callback_.Value();
-  in_flight_ -= finished.size();
-  if (in_flight_ == 0) {
-    callback_.Unref();
-    uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
-  }
-  for (size_t at = 0; at < finished.size();) {
+  release(finished.size());
+  while (!finished.empty()) {
     size_t filled = 0;
-    for (; at < finished.size() && filled < capacity_; at++, filled++) {
-      std::unique_ptr<Job> job = std::move(finished[at]);
+    for (; !finished.empty() && filled < capacity_; filled++) {
+      std::unique_ptr<Job> job = finished.pop();
       double* entry = ring_ + filled * entry_size;
       entry[0] = job->id;
       entry[1] = static_cast<double>(job->result());
@@ -103,7 +114,7 @@ void Completions::deliver() {
     // The environment may be going away, or the callback may shut this object; it lives on until the loop lets go of
     // it.
     napi_env env = env_;
-    bool more = at < finished.size();
+    bool more = !finished.empty();
     // Raw Node-API: when a worker is being terminated, calls into JavaScript fail, and that is no error of ours.
     napi_value receiver, count, error;
     napi_get_global(env, &receiver);

@@ -3,7 +3,6 @@
 #include <uv.h>
 
 #include <memory>
-#include <vector>
 
 #include "job.h"
 
@@ -21,15 +20,18 @@ class Completions {
   void shut();
   // Where the JavaScript handle keeps its pointer: set to null when the object goes.
   void set_owner(Completions** owner) { owner_ = owner; }
-  long submit(std::unique_ptr<Job> job);
+  // Where there is no memory it throws std::bad_alloc, and the job is gone.
+  void submit(std::unique_ptr<Job> job);
   // Whether it runs whatever an op may be, and not only the kernel's.
   virtual bool takes_any_op() const { return false; }
 
  protected:
   virtual ~Completions();
-  virtual long start(std::unique_ptr<Job> job) = 0;
+  // Takes the job, which finishes later. Where there is no memory for that it throws std::bad_alloc, and the job is
+  // gone.
+  virtual void start(std::unique_ptr<Job> job) = 0;
   // Takes the finished jobs. On the JavaScript thread.
-  virtual void collect(std::vector<std::unique_ptr<Job>>* finished) = 0;
+  virtual void collect(JobQueue* finished) = 0;
   // Returns when nothing in flight can touch a buffer any more.
   virtual void stop() = 0;
   // Makes the loop call collect(). From any thread.
@@ -39,6 +41,8 @@ class Completions {
  private:
   void on_readable();
   void deliver();
+  void hold();
+  void release(size_t count);
 
   Napi::Env env_;
   Napi::FunctionReference callback_;

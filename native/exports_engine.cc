@@ -9,9 +9,9 @@ namespace {
 // (lanes, callback, ring, niceness) -> engine
 Napi::Value lanes_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  auto slot = std::make_shared<EngineSlot>();
   auto* lanes = new Lanes(env, info[1].As<Napi::Function>(), info[2].As<Napi::Float64Array>(), u32(env, info[0]));
   if (long error = lanes->open_lanes(info[3].ToNumber().Int32Value())) return lanes->shut(), number(env, error);
-  auto slot = std::make_shared<EngineSlot>();
   slot->target = lanes;
   lanes->set_owner(&slot->target);
   return make_handle<EngineSlot>(env, slot);
@@ -20,9 +20,9 @@ Napi::Value lanes_open(const Napi::CallbackInfo& info) {
 // (depth, callback, ring) -> engine
 Napi::Value aio_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  auto slot = std::make_shared<EngineSlot>();
   auto* aio = new Aio(env, info[1].As<Napi::Function>(), info[2].As<Napi::Float64Array>(), u32(env, info[0]));
   if (long error = aio->open_context()) return aio->shut(), number(env, error);
-  auto slot = std::make_shared<EngineSlot>();
   slot->target = aio;
   aio->set_owner(&slot->target);
   return make_handle<EngineSlot>(env, slot);
@@ -52,7 +52,7 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
     job->id = u32(env, args[1]);
     job->op = *op;
     job->op->in_use = true;
-    error = (*engine)->target->submit(std::move(job));
+    (*engine)->target->submit(std::move(job));
   }
   napi_value result;
   napi_create_int64(env, error, &result);
@@ -114,16 +114,17 @@ Napi::Value engine_submit_batch(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<Job>();
   job->id = u32(env, args[1]);
   long error = batch_of(env, args + 2, job.get());
-  return number(env, error ? error : (*engine)->target->submit(std::move(job)));
+  if (!error) (*engine)->target->submit(std::move(job));
+  return number(env, error);
 }
 
 }  // namespace
 
-void export_engine(Napi::Env env, Napi::Object exports) {
-  exports.Set("lanes_open", Napi::Function::New<lanes_open>(env, "lanes_open"));
-  exports.Set("aio_open", Napi::Function::New<aio_open>(env, "aio_open"));
-  exports.Set("engine_close", Napi::Function::New<engine_close>(env, "engine_close"));
-  exports.Set("engine_submit_batch", Napi::Function::New<engine_submit_batch>(env, "engine_submit_batch"));
-  exports.Set("batch_run", Napi::Function::New<batch_run>(env, "batch_run"));
-  exports.Set("engine_submit", raw_function(env, "engine_submit", engine_submit));
+void export_engine(Napi::Object exports) {
+  export_function<lanes_open>(exports, "lanes_open");
+  export_function<aio_open>(exports, "aio_open");
+  export_function<engine_close>(exports, "engine_close");
+  export_function<engine_submit_batch>(exports, "engine_submit_batch");
+  export_function<batch_run>(exports, "batch_run");
+  export_raw_function<engine_submit>(exports, "engine_submit");
 }

@@ -50,7 +50,8 @@ Napi::Value submit(const Napi::CallbackInfo& info, std::shared_ptr<Op> op, long 
   auto job = std::make_unique<Job>();
   job->id = u32(env, info[1]);
   job->op = std::move(op);
-  return number(env, (*engine)->target->submit(std::move(job)));
+  (*engine)->target->submit(std::move(job));
+  return number(env, 0);
 }
 
 // A whole number from 0 to 2^53 - 1, or `none`.
@@ -210,15 +211,14 @@ Napi::Value parity_close(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_fec(Napi::Env env, Napi::Object exports) {
-  exports.Set("rs_open", Napi::Function::New<rs_open>(env, "rs_open"));
-  exports.Set("rs_decode", Napi::Function::New<rs_decode>(env, "rs_decode"));
-  exports.Set("engine_submit_rs_decode", Napi::Function::New<engine_submit_rs_decode>(env, "engine_submit_rs_decode"));
-  exports.Set("parity_open", Napi::Function::New<parity_open>(env, "parity_open"));
-  exports.Set("parity_reset", Napi::Function::New<parity_reset>(env, "parity_reset"));
-  exports.Set("parity_add", Napi::Function::New<parity_add>(env, "parity_add"));
-  exports.Set("engine_submit_parity_add",
-              Napi::Function::New<engine_submit_parity_add>(env, "engine_submit_parity_add"));
-  exports.Set("parity_read", Napi::Function::New<parity_read>(env, "parity_read"));
-  exports.Set("parity_close", Napi::Function::New<parity_close>(env, "parity_close"));
+void export_fec(Napi::Object exports) {
+  export_function<rs_open>(exports, "rs_open");
+  export_function<rs_decode>(exports, "rs_decode");
+  export_function<engine_submit_rs_decode>(exports, "engine_submit_rs_decode");
+  export_function<parity_open>(exports, "parity_open");
+  export_function<parity_reset>(exports, "parity_reset");
+  export_function<parity_add>(exports, "parity_add");
+  export_function<engine_submit_parity_add>(exports, "engine_submit_parity_add");
+  export_function<parity_read>(exports, "parity_read");
+  export_function<parity_close>(exports, "parity_close");
 }

@@ -90,10 +90,10 @@ Napi::Value bytes_misalignment(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_file(Napi::Env env, Napi::Object exports) {
-  exports.Set("file_discard", Napi::Function::New<file_discard>(env, "file_discard"));
-  exports.Set("file_read_cached", Napi::Function::New<file_read_cached>(env, "file_read_cached"));
-  exports.Set("file_seek", Napi::Function::New<file_seek>(env, "file_seek"));
-  exports.Set("device_block_size", Napi::Function::New<device_block_size>(env, "device_block_size"));
-  exports.Set("bytes_misalignment", Napi::Function::New<bytes_misalignment>(env, "bytes_misalignment"));
+void export_file(Napi::Object exports) {
+  export_function<file_discard>(exports, "file_discard");
+  export_function<file_read_cached>(exports, "file_read_cached");
+  export_function<file_seek>(exports, "file_seek");
+  export_function<device_block_size>(exports, "device_block_size");
+  export_function<bytes_misalignment>(exports, "bytes_misalignment");
 }

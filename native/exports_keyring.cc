@@ -28,7 +28,7 @@ Napi::Value key_read(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_keyring(Napi::Env env, Napi::Object exports) {
-  exports.Set("key_request", Napi::Function::New<key_request>(env, "key_request"));
-  exports.Set("key_read", Napi::Function::New<key_read>(env, "key_read"));
+void export_keyring(Napi::Object exports) {
+  export_function<key_request>(exports, "key_request");
+  export_function<key_read>(exports, "key_read");
 }

@@ -91,14 +91,14 @@ Napi::Value op_stage(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_op(Napi::Env env, Napi::Object exports) {
-  exports.Set("op_open", Napi::Function::New<op_open>(env, "op_open"));
-  exports.Set("op_clone", Napi::Function::New<op_clone>(env, "op_clone"));
-  exports.Set("op_close", Napi::Function::New<op_close>(env, "op_close"));
-  exports.Set("op_reset", Napi::Function::New<op_reset>(env, "op_reset"));
-  exports.Set("op_max_request", Napi::Function::New<op_max_request>(env, "op_max_request"));
-  exports.Set("op_update", Napi::Function::New<op_update>(env, "op_update"));
-  exports.Set("op_final", Napi::Function::New<op_final>(env, "op_final"));
-  exports.Set("op_stage", Napi::Function::New<op_stage>(env, "op_stage"));
-  exports.Set("op_run", raw_function(env, "op_run", op_run));
+void export_op(Napi::Object exports) {
+  export_function<op_open>(exports, "op_open");
+  export_function<op_clone>(exports, "op_clone");
+  export_function<op_close>(exports, "op_close");
+  export_function<op_reset>(exports, "op_reset");
+  export_function<op_max_request>(exports, "op_max_request");
+  export_function<op_update>(exports, "op_update");
+  export_function<op_final>(exports, "op_final");
+  export_function<op_stage>(exports, "op_stage");
+  export_raw_function<op_run>(exports, "op_run");
 }

@@ -70,13 +70,13 @@ Napi::Value tfm_close(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_tfm(Napi::Env env, Napi::Object exports) {
-  exports.Set("af_alg_probe", Napi::Function::New<af_alg_probe>(env, "af_alg_probe"));
-  exports.Set("kernel_open", Napi::Function::New<kernel_open>(env, "kernel_open"));
-  exports.Set("library_open", Napi::Function::New<library_open>(env, "library_open"));
-  exports.Set("tfm_set_key", Napi::Function::New<tfm_set_key>(env, "tfm_set_key"));
-  exports.Set("tfm_set_key_serial", Napi::Function::New<tfm_set_key_serial>(env, "tfm_set_key_serial"));
-  exports.Set("tfm_set_authsize", Napi::Function::New<tfm_set_authsize>(env, "tfm_set_authsize"));
-  exports.Set("tfm_set_limit", Napi::Function::New<tfm_set_limit>(env, "tfm_set_limit"));
-  exports.Set("tfm_close", Napi::Function::New<tfm_close>(env, "tfm_close"));
+void export_tfm(Napi::Object exports) {
+  export_function<af_alg_probe>(exports, "af_alg_probe");
+  export_function<kernel_open>(exports, "kernel_open");
+  export_function<library_open>(exports, "library_open");
+  export_function<tfm_set_key>(exports, "tfm_set_key");
+  export_function<tfm_set_key_serial>(exports, "tfm_set_key_serial");
+  export_function<tfm_set_authsize>(exports, "tfm_set_authsize");
+  export_function<tfm_set_limit>(exports, "tfm_set_limit");
+  export_function<tfm_close>(exports, "tfm_close");
 }

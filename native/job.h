@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 #include "tfm.h"
 
@@ -31,6 +32,7 @@ struct Job {
   std::atomic<long> error{0};
   std::atomic<bool> asynchronous{true};
   size_t started = 0;
+  Job* next = nullptr;  // in a JobQueue
   // When its first unit began and its last one ended: monotonic(), or 0 where that cannot be told.
   double began_at = 0;
   double ended_at = 0;
@@ -54,6 +56,42 @@ struct Job {
     return --left == 0;
   }
   long result() const { return error ? error.load() : bytes.load(); }
+};
+
+// Jobs in a row, which are its own. It takes no memory, so that what has finished can always be handed on.
+class JobQueue {
+ public:
+  JobQueue() = default;
+  JobQueue(const JobQueue&) = delete;
+  ~JobQueue() {
+    while (pop()) {
+    }
+  }
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+  void push(Job* job) {
+    (first_ ? last_->next : first_) = job;
+    last_ = job;
+    size_++;
+  }
+  // Null when there is none.
+  std::unique_ptr<Job> pop() {
+    std::unique_ptr<Job> job(first_);
+    if (!job) return job;
+    first_ = std::exchange(job->next, nullptr);
+    size_--;
+    return job;
+  }
+  void swap(JobQueue* other) {
+    std::swap(first_, other->first_);
+    std::swap(last_, other->last_);
+    std::swap(size_, other->size_);
+  }
+
+ private:
+  Job* first_ = nullptr;
+  Job* last_ = nullptr;
+  size_t size_ = 0;
 };
 
 // Runs a job in the caller's thread: the sync engine.

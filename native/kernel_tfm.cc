@@ -36,9 +36,11 @@ const char* type_name(Type type) {
 
 long KernelTfm::open(Type type, const std::string& name, uint32_t feat, uint32_t mask, std::shared_ptr<Tfm>* tfm,
                      const char** syscall) {
+  // What closes the socket is there before the socket.
+  auto made = std::make_shared<KernelTfm>(type);
   *syscall = "socket";
-  int fd = ::socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -errno;
+  made->fd_ = ::socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (made->fd_ < 0) return -errno;
   // A name may be longer than the 64 bytes of salg_name (struct sockaddr_alg_new).
   struct sockaddr_alg head = {};
   head.salg_family = AF_ALG;
@@ -50,18 +52,17 @@ long KernelTfm::open(Type type, const std::string& name, uint32_t feat, uint32_t
   std::memcpy(address.data(), &head, name_at);
   std::memcpy(address.data() + name_at, name.data(), name.size());
   *syscall = "bind";
-  if (::bind(fd, reinterpret_cast<struct sockaddr*>(address.data()), static_cast<socklen_t>(address.size())) < 0) {
-    int error = errno;
-    ::close(fd);
-    return -error;
-  }
-  *tfm = std::make_shared<KernelTfm>(type, fd);
+  if (::bind(made->fd_, reinterpret_cast<struct sockaddr*>(address.data()), static_cast<socklen_t>(address.size())) < 0)
+    return -errno;
+  *tfm = std::move(made);
   return 0;
 }
 
-KernelTfm::KernelTfm(Type type, int fd) : type_(type), fd_(fd), limit_(largest_budget) {}
+KernelTfm::KernelTfm(Type type) : type_(type), limit_(largest_budget) {}
 
-KernelTfm::~KernelTfm() { ::close(fd_); }
+KernelTfm::~KernelTfm() {
+  if (fd_ >= 0) ::close(fd_);
+}
 
 // The descriptor goes with the last op: a lane may be in accept() on it, and its number must not be reused under it.
 void KernelTfm::close() {
@@ -89,14 +90,13 @@ int KernelTfm::accept_op() const {
 }
 
 long KernelTfm::open_op(std::shared_ptr<Op>* op) {
-  int fd = accept_op();
-  if (fd < 0) return fd;
-  *op = std::make_shared<KernelOp>(shared_from_this(), type_, fd);
+  auto made = std::make_shared<KernelOp>(shared_from_this(), type_);
+  if (long error = made->reset()) return error;
+  *op = std::move(made);
   return 0;
 }
 
-KernelOp::KernelOp(std::shared_ptr<Tfm> tfm, Type type, int fd)
-    : tfm_(std::move(tfm)), type_(type), fd_(fd), budget_(default_budget) {}
+KernelOp::KernelOp(std::shared_ptr<Tfm> tfm, Type type) : tfm_(std::move(tfm)), type_(type), budget_(default_budget) {}
 
 KernelOp::~KernelOp() {
   if (fd_ >= 0) ::close(fd_);
@@ -105,7 +105,7 @@ KernelOp::~KernelOp() {
 long KernelOp::reset() {
   int fresh = tfm()->accept_op();
   if (fresh < 0) return fresh;
-  ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);
   fd_ = fresh;
   budget_ = default_budget;
   stale_ = false;
@@ -271,9 +271,10 @@ long KernelOp::final(uint8_t* dst, size_t size) {
 
 // accept() on a hash op socket clones its partial state (algif_hash.c:hash_accept).
 long KernelOp::clone(std::shared_ptr<Op>* copy) {
-  int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return -errno;
-  *copy = std::make_shared<KernelOp>(tfm_, type_, fd);
+  auto made = std::make_shared<KernelOp>(tfm_, type_);
+  made->fd_ = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (made->fd_ < 0) return -errno;
+  *copy = std::move(made);
   return 0;
 }
 

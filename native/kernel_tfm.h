@@ -10,7 +10,7 @@ class KernelTfm : public Tfm {
   // Opens and binds. Returns 0 or -errno; *syscall names the call that failed.
   static long open(Type type, const std::string& name, uint32_t feat, uint32_t mask, std::shared_ptr<Tfm>* tfm,
                    const char** syscall);
-  KernelTfm(Type type, int fd);
+  explicit KernelTfm(Type type);
   ~KernelTfm() override;
   long set_key(const uint8_t* key, size_t size) override;
   long set_key_serial(int32_t serial) override;
@@ -24,13 +24,13 @@ class KernelTfm : public Tfm {
 
  private:
   Type type_;
-  const int fd_;
+  int fd_ = -1;
   std::atomic<size_t> limit_;
 };
 
 class KernelOp : public Op {
  public:
-  KernelOp(std::shared_ptr<Tfm> tfm, Type type, int fd);
+  KernelOp(std::shared_ptr<Tfm> tfm, Type type);
   ~KernelOp() override;
   long run(const Unit& unit) override;
   long update(const uint8_t* src, size_t size) override;
@@ -61,7 +61,7 @@ class KernelOp : public Op {
 
   std::shared_ptr<Tfm> tfm_;
   Type type_;
-  int fd_;
+  int fd_ = -1;
   size_t budget_;
   bool stale_ = false;
 };

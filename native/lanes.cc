@@ -28,24 +28,31 @@ long Lanes::start_threads() {
     }
   } catch (const std::system_error& failure) {
     error = -failure.code().value();
+  } catch (const std::bad_alloc&) {
+    error = -ENOMEM;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return error;
 }
 
-long Lanes::start(std::unique_ptr<Job> job) {
+void Lanes::start(std::unique_ptr<Job> job) {
   size_t pieces = job->op ? 1 : std::min(job->units.count, count_);
-  Job* shared = job.release();  // its last slice hands it back through finished_
-  size_t count = shared->units.count;
+  size_t count = job->units.count;
   {
     std::lock_guard<std::mutex> guard(lock_);
-    for (size_t i = 0; i < pieces; i++) slices_.push_back({shared, count * i / pieces, count * (i + 1) / pieces});
+    size_t before = slices_.size();
+    try {
+      for (size_t i = 0; i < pieces; i++) slices_.push_back({job.get(), count * i / pieces, count * (i + 1) / pieces});
+    } catch (const std::bad_alloc&) {
+      while (slices_.size() > before) slices_.pop_back();
+      throw;
+    }
+    (void)job.release();  // its last slice hands it back through finished_
   }
   if (pieces > 1)
     ready_.notify_all();
   else
     ready_.notify_one();
-  return 0;
 }
 
 void Lanes::run(const Slice& slice) {
@@ -64,7 +71,7 @@ void Lanes::run(const Slice& slice) {
   if (!last) return;
   job->ended_at = ended;
   std::lock_guard<std::mutex> guard(lock_);
-  finished_.emplace_back(job);
+  finished_.push(job);
   if (finished_.size() == 1) wake();
 }
 
@@ -81,9 +88,9 @@ void Lanes::work() {
   }
 }
 
-void Lanes::collect(std::vector<std::unique_ptr<Job>>* finished) {
+void Lanes::collect(JobQueue* finished) {
   std::lock_guard<std::mutex> guard(lock_);
-  finished->swap(finished_);
+  finished->swap(&finished_);
 }
 
 void Lanes::stop() {
@@ -94,12 +101,12 @@ void Lanes::stop() {
     for (const Slice& slice : slices_) {
       bool last = false;
       for (size_t i = slice.from; i < slice.to; i++) last = slice.job->finish(i, -ECANCELED);
-      if (last) finished_.emplace_back(slice.job);
+      if (last) finished_.push(slice.job);
     }
     slices_.clear();
   }
   ready_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  finished_.clear();
+  JobQueue().swap(&finished_);
 }

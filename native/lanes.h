@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <deque>
 #include <thread>
+#include <vector>
 
 #include "completions.h"
 
@@ -19,8 +20,8 @@ class Lanes : public Completions {
     Job* job;
     size_t from, to;
   };
-  long start(std::unique_ptr<Job> job) override;
-  void collect(std::vector<std::unique_ptr<Job>>* finished) override;
+  void start(std::unique_ptr<Job> job) override;
+  void collect(JobQueue* finished) override;
   void stop() override;
   long start_threads();
   void work();
@@ -31,6 +32,6 @@ class Lanes : public Completions {
   std::mutex lock_;
   std::condition_variable ready_;
   std::deque<Slice> slices_;
-  std::vector<std::unique_ptr<Job>> finished_;
+  JobQueue finished_;
   bool stopping_ = false;
 };

@@ -1,9 +1,11 @@
 #pragma once
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <vector>
 
 // The numbers of these enums are shared with lib/binding.ts.
@@ -90,7 +92,8 @@ class Tfm : public std::enable_shared_from_this<Tfm> {
 
   std::atomic<bool> closed{false};
 
-  // Ops kept for batches, one for each lane or unit in flight. They live as long as the tfm.
+  // Ops kept for batches, one for each lane or unit in flight. They live as long as the tfm. Neither throws: lanes and
+  // the loop's callbacks call them.
   long take_op(std::shared_ptr<Op>* op) {
     {
       std::lock_guard<std::mutex> lock(spare_lock_);
@@ -100,11 +103,20 @@ class Tfm : public std::enable_shared_from_this<Tfm> {
         return 0;
       }
     }
-    return open_op(op);
+    try {
+      return open_op(op);
+    } catch (const std::bad_alloc&) {
+      return -ENOMEM;
+    }
   }
   void give_op(std::shared_ptr<Op> op) {
     std::lock_guard<std::mutex> lock(spare_lock_);
-    if (!closed) spare_.push_back(std::move(op));
+    if (closed) return;
+    try {
+      spare_.push_back(std::move(op));
+    } catch (const std::bad_alloc&) {
+      // The next one is opened anew.
+    }
   }
 
  protected:

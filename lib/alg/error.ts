@@ -79,6 +79,7 @@ const hints: Record<string, Record<string, string>> = {
     ENOKEY: 'no key has this serial, or it may not be read',
   },
   'setsockopt(authsize)': { EINVAL: 'the algorithm has no tag of this size' },
+  clone: { EAGAIN: 'no more threads may be started (ulimit -u, or the pids limit of a control group)' },
   library: { ENOENT: "this process's libcrypto does not know it; use the kernel provider" },
   io_setup: { ENOSYS: 'this kernel has no AIO; use the engine lanes', EAGAIN: 'no AIO contexts left (fs.aio-max-nr)' },
   '*': {
