@@ -140,7 +140,13 @@ export class NativeEngine implements Engine {
   submit(work: Work, done: Done): Answer {
     const id = this.#free.pop() ?? this.#pending.length;
     this.#pending[id] = { work, done };
-    const refused = this.#closed ? -ECANCELED : work.dispatch(this.#handle, id);
+    let refused: number;
+    try {
+      refused = this.#closed ? -ECANCELED : work.dispatch(this.#handle, id);
+    } catch (error) {
+      this.#release(id); // its tfm is closed: nobody is owed an answer beside this
+      throw error;
+    }
     if (refused < 0) {
       this.#release(id);
       end(work, refused, false);

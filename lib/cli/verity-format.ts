@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { formatVerity } from '../dm/verity/format.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
+import { completeFile } from './output.js';
 import { headerJson, headerText } from './verity-header.js';
 import { fecOption, givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
 import { withProgress } from './verity-progress.js';
@@ -40,7 +41,7 @@ export async function formatImage(invocation: Invocation): Promise<number> {
 async function writeRootHash(path: string | undefined, rootHash: Buffer): Promise<number> {
   if (path === undefined) return Exit.done;
   try {
-    await writeFile(path, rootHash.toString('hex'), { mode: 0o600 });
+    await completeFile(path, (file, flag) => writeFile(file, rootHash.toString('hex'), { mode: 0o600, flag }));
     return Exit.done;
   } catch (error) {
     process.stderr.write(`Cannot create root hash file ${path} for writing.\ndmalg: ${(error as Error).message}\n`);
