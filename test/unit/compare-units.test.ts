@@ -138,7 +138,7 @@ describe('the conclusion of compare units', () => {
       ['library directly', 'whole bio', 1.2, true],
     ]);
     expect(concludeUnits([same])).to.deep.equal([
-      "document 3 found that the queue gains (here in 1 of 1), that chaining shows no difference (here in 1 of 1), that the whole bio gains (here in 1 of 1).",
+      'document 3 found that the queue gains (here in 1 of 1), that chaining shows no difference (here in 1 of 1), that the whole bio gains (here in 1 of 1).',
       'xts(aes), kernel: the queue gains (x 1.04; document 3: 2.5 to 2.4 s), chaining shows no difference (x 1.00; document 3: no gain), the whole bio gains (x 1.14; document 3: 2.4 to 2.1 s), the library directly gains (x 1.20, against whole bio).',
     ]);
   });

@@ -27,11 +27,7 @@ export function concludeUnits(groups: readonly Group[]): string[] {
     });
     return `that ${what} ${found} (here in ${held.length} of ${judged.length})`;
   });
-  return [
-    `document 3 found ${borne.join(', ')}.`,
-    ...judged.map(({ sentence }) => sentence),
-    ...short,
-  ];
+  return [`document 3 found ${borne.join(', ')}.`, ...judged.map(({ sentence }) => sentence), ...short];
 }
 
 function describe(group: Group): string | undefined {
