@@ -9,21 +9,13 @@ import type { AllReport, Report } from '../compare/report.js';
 import { LabError } from '../lab/error.js';
 import { guestEnvironment } from '../lab/guest-script.js';
 import { runInLab } from '../lab/lab.js';
-import { type Profile, profiles } from '../lab/offer.js';
-import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
 import { type Destination, tablesOf, writeReport } from './compare-destination.js';
 import { endVariable } from './compare-end.js';
+import { kernelOption } from './kernel-option.js';
 import { catchingSignals, signalStatus } from './stop-signals.js';
 
 const main = fileURLToPath(new URL('main.js', import.meta.url));
-
-function profileOption(invocation: Invocation): Profile {
-  const name = stringOption(invocation, 'kernel') ?? 'aio';
-  const profile = profiles.find((candidate) => candidate === name);
-  if (!profile) throw new CliError(`--kernel: expected ${profiles.join(', ')}, got '${name}'`);
-  return profile;
-}
 
 /** The same command, without what has been dealt with on the host. */
 function innerArguments(invocation: Invocation, experiment: string, json: string): string[] {
@@ -46,7 +38,7 @@ export async function compareInLab(
   to: Destination,
   end: number | undefined,
 ): Promise<number> {
-  const profile = profileOption(invocation);
+  const profile = kernelOption(invocation, 'aio');
   const folder = mkdtempSync(join(tmpdir(), 'dmalg-compare-'));
   const file = join(folder, 'report.json');
   const stdin = new PassThrough();

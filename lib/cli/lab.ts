@@ -5,18 +5,12 @@ import { LabError, type LabErrorCode } from '../lab/error.js';
 import { hostLacksAfAlg } from '../lab/host-kernel.js';
 import { listKernels } from '../lab/kernel.js';
 import { runInLab } from '../lab/lab.js';
-import { type Profile, profiles } from '../lab/offer.js';
+import { profiles } from '../lab/offer.js';
 import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { kernelOption } from './kernel-option.js';
 import { catchingSignals, signalStatus } from './stop-signals.js';
 
 const statuses: Partial<Record<LabErrorCode, number>> = { usage: Exit.usage, offer: Exit.unsupported };
-
-function profileOption(invocation: Invocation): Profile {
-  const name = (invocation.values.kernel as string | undefined) ?? 'current';
-  const profile = profiles.find((candidate) => candidate === name);
-  if (!profile) throw new CliError(`--kernel: expected ${profiles.join(', ')}, got '${name}'`);
-  return profile;
-}
 
 /** Whether stdin is something to pass on: not a terminal, which stays with the shell, and not /dev/null. */
 function hasInput(): boolean {
@@ -37,7 +31,7 @@ async function runCommand(invocation: Invocation): Promise<number> {
   };
   const input = hasInput() ? process.stdin : undefined;
   const options = {
-    kernel: profileOption(invocation),
+    kernel: kernelOption(invocation, 'current'),
     command,
     timeout: integerOption(invocation, 'timeout', 900, 1, 86_400),
     memory: integerOption(invocation, 'memory', 4096, 256, 2 ** 20),

@@ -1,0 +1,11 @@
+import { type Profile, profiles } from '../lab/offer.js';
+import { stringOption } from './alg-options.js';
+import { CliError, type Invocation } from './command.js';
+
+/** `--kernel`: one of the lab's. @throws CliError */
+export function kernelOption(invocation: Invocation, otherwise: Profile): Profile {
+  const name = stringOption(invocation, 'kernel') ?? otherwise;
+  const profile = profiles.find((candidate) => candidate === name);
+  if (!profile) throw new CliError(`--kernel: expected ${profiles.join(', ')}, got '${name}'`);
+  return profile;
+}
