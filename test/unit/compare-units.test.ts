@@ -151,7 +151,7 @@ describe('the conclusion of compare units', () => {
       ['library directly', 'whole bio', 0.5, true],
     ]);
     const [all, each] = concludeUnits([other]);
-    expect(all).to.contain('the queue gains in 0 of 1').and.to.contain('the whole bio gains in 0 of 1');
+    expect(all).to.contain('the queue gains (here in 0 of 1)').and.to.contain('the whole bio gains (here in 0 of 1)');
     expect(each).to.contain('the queue costs (x 0.50').and.to.contain('the whole bio shows no difference (x 1.30');
     expect(each).to.contain('the library directly costs (x 0.50');
   });
