@@ -16,7 +16,7 @@ function preamble(provider: string, engine: string): string {
 }
 
 /** Runs the text in a child process. Resolves with how it ended; a child that hangs is the test's timeout. */
-function child(text: string): Promise<{ status: number | null; signal: string | null; out: string }> {
+export function child(text: string): Promise<{ status: number | null; signal: string | null; out: string }> {
   return new Promise((resolve) => {
     const args = ['--expose-gc', '--input-type=module', '-e', text];
     const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
