@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { AlgError } from '../alg/error.js';
+import { AlgError, errnoName } from '../alg/error.js';
 import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
@@ -38,7 +38,11 @@ function statusOf(error: unknown): number {
 
 /** A line; of verity's, veritysetup's own, which scripts may look for, and then what it leaves to guessing. */
 function report(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  // libuv has no name for some: EDQUOT.
+  const message = (error instanceof Error ? error.message : String(error)).replace(
+    /Unknown system error -(\d+)(: Unknown system error -\1)?/g,
+    (_, errno) => errnoName(Number(errno)).code,
+  );
   if (!(error instanceof VerityError)) return `dmalg: ${message}\n`;
   return `${message}\n${error.detail === undefined ? '' : `dmalg: ${error.detail}\n`}`;
 }
