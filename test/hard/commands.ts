@@ -16,6 +16,8 @@ export interface Command {
   inPlace: readonly string[];
   /** What it writes differs from run to run. */
   random?: boolean;
+  /** It mends what it cannot read, and says so: where a read fails it says more. */
+  mends?: boolean;
 }
 
 const key = randomBytes('key', 64);
@@ -133,6 +135,7 @@ export const commands: readonly Command[] = [
     ],
     outputs: ['data.new', 'hash.new', 'fec.new'],
     inPlace: nothing,
+    mends: true,
   },
   {
     name: 'verity repair in place',
@@ -140,6 +143,7 @@ export const commands: readonly Command[] = [
     args: (folder) => ['verity', 'repair', ...imageArgs(folder), '--in-place'],
     outputs: nothing,
     inPlace: ['data', 'hash', 'fec'],
+    mends: true,
   },
   {
     name: 'hash',
