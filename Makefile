@@ -68,7 +68,7 @@ docs: node_modules/.package-lock.json ## the reference of the API: docs/api/inde
 asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
 	test/support/asan.sh $(NODEDIR)
 
-hard: setup build asan ## `make asan`, kills at any point, many bios in flight, fuzzed parsers and native code: SEED=N, HARD_SECONDS=N
+hard: setup build asan ## `make asan`, and what goes wrong, on purpose: kills, failing calls, full disks, little memory, many bios: SEED=N, HARD_SECONDS=N
 	$(CC) -shared -fPIC -O1 -Wall -Wextra -o dist/test/hard/fault.so test/hard/fault.c
 	node --expose-gc node_modules/mocha/bin/mocha.js 'dist/test/hard/*.test.js'
 
