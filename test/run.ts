@@ -29,7 +29,9 @@ interface Part {
 const kernelTests = (...names: string[]) => names.map((name) => `kernel/${name}.test.js`);
 
 /** They boot labs. */
-const labTests = ['compare', 'lab', 'lab-cryptsetup', 'lab-errors', 'lab-recipes'].map((name) => `cli/${name}.test.js`);
+const labTests = ['compare', 'lab', 'lab-cryptsetup', 'lab-errors'].map((name) => `cli/${name}.test.js`);
+/** The same, but what they run for minutes is also run by others: for `--whole`. */
+const labRecipes = ['cli/lab-recipes.test.js'];
 
 /** Seconds after which a lab hangs, on the slowest of machines. */
 const labHang = '4000';
@@ -69,13 +71,13 @@ const inTheLab: Part[] = [
     kernel: 'aio',
     sample: { every: 12, first: 2 },
   },
-  { name: 'the lab itself', tests: labTests, sample: { every: 4, first: 0 } },
+  { name: 'the lab itself', tests: whole ? [...labTests, ...labRecipes] : labTests, sample: { every: 4, first: 0 } },
 ];
 
 /** Beside them. */
 const here: Part[] = [
   { name: 'unit', tests: ['unit'] },
-  { name: 'cli', tests: ['cli'], without: labTests },
+  { name: 'cli', tests: ['cli'], without: [...labTests, ...labRecipes] },
   { name: 'vectors, library', tests: ['vectors'] },
 ];
 
