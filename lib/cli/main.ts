@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { AlgError, errnoName } from '../alg/error.js';
+import { AlgError } from '../alg/error.js';
 import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
 import { CliError, Exit, helpText, parseInvocation } from './command.js';
 import { allCommands, commands } from './commands.js';
+import { errorWords } from './error-words.js';
 import { hideKeys } from './hide-keys.js';
 import { verityStatus } from './verity-status.js';
 
@@ -38,11 +39,7 @@ function statusOf(error: unknown): number {
 
 /** A line; of verity's, veritysetup's own, which scripts may look for, and then what it leaves to guessing. */
 function report(error: unknown): string {
-  // libuv has no name for some: EDQUOT.
-  const message = (error instanceof Error ? error.message : String(error)).replace(
-    /Unknown system error -(\d+)(: Unknown system error -\1)?/g,
-    (_, errno) => errnoName(Number(errno)).code,
-  );
+  const message = errorWords(error);
   if (!(error instanceof VerityError)) return `dmalg: ${message}\n`;
   return `${message}\n${error.detail === undefined ? '' : `dmalg: ${error.detail}\n`}`;
 }

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { formatVerity } from '../dm/verity/format.js';
 import { stringOption } from './alg-options.js';
 import { CliError, Exit, type Invocation } from './command.js';
+import { errorWords } from './error-words.js';
 import { completeFile } from './output.js';
 import { headerJson, headerText } from './verity-header.js';
 import { fecOption, givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
@@ -44,7 +45,7 @@ async function writeRootHash(path: string | undefined, rootHash: Buffer): Promis
     await completeFile(path, (file, flag) => writeFile(file, rootHash.toString('hex'), { mode: 0o600, flag }));
     return Exit.done;
   } catch (error) {
-    process.stderr.write(`Cannot create root hash file ${path} for writing.\ndmalg: ${(error as Error).message}\n`);
+    process.stderr.write(`Cannot create root hash file ${path} for writing.\ndmalg: ${errorWords(error)}\n`);
     return Exit.usage;
   }
 }
