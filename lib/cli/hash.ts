@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { createHash, type HashOptions } from '../alg/hash.js';
 import { algName, algOptions, keyOption, keyOptions, runOptions, stringOption } from './alg-options.js';
 import { CliError, type Command, Exit, type Invocation } from './command.js';
+import { errorWords } from './error-words.js';
 import { Progress } from './progress.js';
 
 /** What is read at a time: hashing is so fast that smaller reads would be most of the work. */
@@ -90,7 +91,7 @@ async function check(job: Job, list: string): Promise<number> {
       if ((error as NodeJS.ErrnoException).syscall !== 'open' && (error as NodeJS.ErrnoException).syscall !== 'stat')
         throw error;
       unreadable++;
-      process.stderr.write(`dmalg: ${(error as Error).message}\n`);
+      process.stderr.write(`dmalg: ${errorWords(error)}\n`);
       process.stdout.write(`${file}: FAILED open or read\n`);
     }
   }

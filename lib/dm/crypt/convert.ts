@@ -163,14 +163,12 @@ export class CryptConvert {
             whole.dst.set(part.dst.subarray(i * sectorSize, (i + 1) * sectorSize), indexOf(i) * sectorSize);
           requests.give(request);
         };
-        await new Promise<void>((submitted) => {
-          const end = new Promise<void>((resolve) => {
-            const waits = this.#submit(part, outcome, indexOf, resolve);
-            if (waits) void waits.then(submitted);
-            else submitted();
-          });
-          ends.push(end.then(ended));
+        let submitted: void | Promise<void>;
+        const end = new Promise<void>((resolve) => {
+          submitted = this.#submit(part, outcome, indexOf, resolve);
         });
+        ends.push(end.then(ended));
+        await submitted!;
         await engine.room();
       }
     await Promise.all(ends);
