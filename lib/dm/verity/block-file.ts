@@ -2,7 +2,7 @@ import { rmSync, type Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { blockDeviceSize, deviceNumbers } from '../block-numbers.js';
-import { fileExtent } from '../file-extent.js';
+import { leadingHole } from '../file-extent.js';
 import { VerityError } from './error.js';
 import { superblockSize } from './superblock.js';
 
@@ -80,9 +80,7 @@ export class BlockFile {
 
   /** Whether nothing lies in these bytes, so that they are zeroes and need not be read. */
   isHole(position: number, length: number): boolean {
-    if (!this.#stat.isFile()) return false;
-    const extent = fileExtent(this.#handle.fd, position, length);
-    return extent.hole && extent.length === length;
+    return this.#stat.isFile() && leadingHole(this.#handle.fd, position, length) === length;
   }
 
   /** Fills the bytes. @throws VerityError EIO where the file ends too soon; the system's error */
