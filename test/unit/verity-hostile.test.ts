@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { SyncEngine } from '../../lib/alg/engine.js';
 import { AbortError, dumpVerity, formatVerity, VerityError, verifyVerity } from '../../lib/index.js';
 import { fill, generator } from '../support/veritysetup.js';
 
@@ -102,4 +103,18 @@ describe('verity and hostile images', function () {
     expect(aborted).to.be.instanceOf(AbortError);
     expect(readdirSync(folder).filter((name) => name.includes('new'))).to.deep.equal([]);
   });
+
+  // Neither reading what is cached, or a hole, nor hashing in this thread gives the loop a turn by itself.
+  for (const content of ['data', 'holes'])
+    it(`an abort that comes with the loop's next turn ends a verification of ${content} in one thread`, async () => {
+      const size = 64 * 1048576;
+      writeFileSync(path('long'), content === 'data' ? fill(size, 1) : '');
+      truncateSync(path('long'), size);
+      const { rootHash } = await formatVerity(path('long'), path('tree'), { provider });
+      const controller = new AbortController();
+      const onProgress = () => void setImmediate(() => controller.abort());
+      const options = { provider, engine: new SyncEngine(), onProgress, signal: controller.signal };
+      const ended = await verifyVerity(path('long'), path('tree'), rootHash, options).catch((error) => error);
+      expect(ended).to.be.instanceOf(AbortError);
+    });
 });

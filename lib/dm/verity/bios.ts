@@ -1,6 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
+
 /** Bytes that are read and hashed at once, unless a block is larger, and how many bios are in flight: memory is their product. */
 const bioSize = 1 << 20;
-const biosInFlight = 6;
+const biosInFlight = 4;
+/** What is in the page cache and hashed in this thread leaves the loop no turn; signals and progress want one. */
+const biosATurn = 16;
 
 export interface BioShape {
   /** Blocks to go through. */
@@ -58,6 +62,7 @@ export async function eachBio(
     for (let next = queue.shift(); next; next = queue.shift()) {
       await next.done;
       await finish(next.bio);
+      if (started % biosATurn === 0) await setImmediate();
       if (started < total) queue.push(begin(next.bytes, next.digests));
     }
   } finally {
