@@ -1,7 +1,7 @@
 /**
  * `dmalg crypt encrypt` from start to exit, tmpfs to tmpfs, against `openssl speed` of the same cipher on one core:
- * node dist/test/bench/crypt.js [MiB] [rounds]. The runs alternate; the ratio is the median of the rounds' ratios. Needs
- * /dev/shm with room for both files, openssl, and GNU time, which says how much memory was resident.
+ * node dist/test/bench/crypt.js [MiB] [rounds]. The runs alternate; the ratio is the median of the rounds' ratios. cp of the
+ * same file says what writing new pages leaves possible, and a run to /dev/null what it takes. Needs /dev/shm with room for both files, openssl, and GNU time, which says how much memory was resident.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
@@ -32,11 +32,14 @@ interface Run {
 const folder = mkdtempSync('/dev/shm/dmalg-bench-');
 const [input, output] = [join(folder, 'in'), join(folder, 'out')];
 
+const nowhere = openSync('/dev/null', 'w');
+
 function timed(program: string, args: string[]): Run {
   rmSync(output, { force: true });
   const start = performance.now();
   const { status, stderr, error } = spawnSync('/usr/bin/time', ['-f', '%U %S %M', program, ...args], {
     encoding: 'utf8',
+    stdio: ['ignore', nowhere, 'pipe'],
   });
   const wall = (performance.now() - start) / 1000;
   if (error) throw new Error('bench: /usr/bin/time is missing; apt-get install time', { cause: error });
@@ -47,14 +50,14 @@ function timed(program: string, args: string[]): Run {
 
 const key = Buffer.from(Array.from({ length: 64 }, (_, i) => i * 3 + 1)).toString('hex');
 
-function encrypt(sectorSize: number): Run {
+function encrypt(sectorSize: number, to = output): Run {
   const options = ['--cipher', 'aes-xts-plain64', '--key', key, '--provider', 'library'];
   return timed(process.execPath, [
     program,
     'crypt',
     'encrypt',
     input,
-    output,
+    to,
     ...options,
     '--sector-size',
     `${sectorSize}`,
@@ -87,20 +90,26 @@ const seconds = (runs: Run[], of: 'wall' | 'cpu') => median(runs.map((run) => ru
 function row(sectorSize: number): string[] {
   encrypt(sectorSize); // the first run finds no code and no memory in any cache
   const ours: Run[] = [];
+  const unwritten: Run[] = [];
   const copies: Run[] = [];
   const peers: { cpu: number; wall: number }[] = [];
   for (let round = 0; round < rounds; round++) {
     ours.push(encrypt(sectorSize));
     peers.push({ cpu: openssl(sectorSize), wall: openssl(sectorSize, '-elapsed') });
+    unwritten.push(encrypt(sectorSize, '-'));
     copies.push(timed('cp', [input, output]));
   }
-  const share = (of: 'cpu' | 'wall') => ours.map((run, round) => ((size / run.wall) * 100) / peers[round]![of]);
-  const shares = share('cpu');
+  const share = (runs: Run[], of: 'cpu' | 'wall') =>
+    runs.map((run, round) => ((size / run.wall) * 100) / peers[round]![of]);
+  const range = (shares: number[]) =>
+    `${median(shares).toFixed(0)} % (${Math.min(...shares).toFixed(0)} to ${Math.max(...shares).toFixed(0)})`;
   return [
     `${sectorSize}`,
     `${must[sectorSize]} %`,
-    `${median(shares).toFixed(0)} % (${Math.min(...shares).toFixed(0)} to ${Math.max(...shares).toFixed(0)})`,
-    `${median(share('wall')).toFixed(0)} %`,
+    range(share(ours, 'cpu')),
+    `${median(share(ours, 'wall')).toFixed(0)} %`,
+    range(share(unwritten, 'cpu')),
+    range(share(copies, 'cpu')),
     seconds(ours, 'wall'),
     seconds(ours, 'cpu'),
     mega(size / median(ours.map((run) => run.wall))),
@@ -117,6 +126,8 @@ const head = [
   'must',
   'of openssl',
   'of -elapsed',
+  'to /dev/null',
+  'cp',
   's',
   'CPU s',
   'MB/s',
