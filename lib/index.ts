@@ -25,9 +25,10 @@ export type { Salt } from './alg/salt.js';
 export { Tfm, type TfmOptions } from './alg/tfm.js';
 export type { TfmInfo } from './alg/tfm-info.js';
 export type { Bio, BioError, BioFields, BioOp, BioResult, FailedRange } from './dm/bio.js';
-export { CryptConvert, type CryptOptions, SectorError } from './dm/crypt/convert.js';
+export { CryptConvert, type CryptOptions } from './dm/crypt/convert.js';
 export { CryptError } from './dm/crypt/error.js';
 export type { KeySerial } from './dm/crypt/keyring.js';
+export { SectorError } from './dm/crypt/outcome.js';
 export type { CipherSpec } from './dm/crypt/spec.js';
 export type { Device } from './dm/device.js';
 export { DeviceError, type FailedSectors } from './dm/device-error.js';
@@ -41,8 +42,9 @@ export { type DumpOptions, dumpVerity, type VerityHeader } from './dm/verity/dum
 export { type VerityCode, VerityError } from './dm/verity/error.js';
 export { checkVerityFec, type FecReport } from './dm/verity/fec/fec-check.js';
 export type { FecArea } from './dm/verity/fec/fec-image.js';
-export type { FecImageOptions } from './dm/verity/fec/open-image.js';
-export { type FormatOptions, formatVerity, type OnProgress, type VerityImage } from './dm/verity/format.js';
+export type { FecImageOptions } from './dm/verity/fec/open-fec-image.js';
+export { type FormatOptions, formatVerity, type VerityImage } from './dm/verity/format.js';
+export type { OnProgress } from './dm/verity/on-progress.js';
 export type { RepairOutput } from './dm/verity/open-files.js';
 export type { VerityParameters } from './dm/verity/parameters.js';
 export {

@@ -3,8 +3,8 @@ import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from './byt
 import type { Answer, Done, Engine } from './engine.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
-import { execute, type ObservedWork, type RequestFacts, submitTo } from './observed.js';
 import { checkSalt, type Salt, saltFlag } from './salt.js';
+import { execute, type ObservedWork, type RequestFacts, submitTo } from './submit.js';
 import type { Tfm } from './tfm.js';
 
 export interface BatchFields {

@@ -5,8 +5,8 @@ import { EBADF, EBUSY } from './errno.js';
 import { algError } from './error.js';
 import type { Direction } from './iv.js';
 import { checkApart, resultLength } from './layout.js';
-import { execute, type ObservedWork, type RequestFacts, submitTo } from './observed.js';
 import { checkSalt, type Salt, saltFlag } from './salt.js';
+import { execute, type ObservedWork, type RequestFacts, submitTo } from './submit.js';
 import type { Tfm } from './tfm.js';
 
 /**

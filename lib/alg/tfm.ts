@@ -6,7 +6,6 @@ import { probeCarry } from './carry.js';
 import { driverLimit } from './driver-limit.js';
 import { type Engine, type EngineName, engineNames } from './engine.js';
 import { chooseEngine } from './engine-choice.js';
-import { sharedEngine } from './engines.js';
 import { EBADF, ENOENT, ENOKEY, EOPNOTSUPP } from './errno.js';
 import { algError } from './error.js';
 import { type IvRule, ivRule } from './iv.js';
@@ -14,6 +13,7 @@ import { type LibraryAlgorithm, libraryAlgorithm } from './library.js';
 import { type AlgType, algTypes } from './proc-crypto.js';
 import { chooseProvider, type ProviderName, providerNames } from './provider.js';
 import { Request } from './request.js';
+import { sharedEngine } from './shared-engine.js';
 import { openTfm, type Seal } from './tfm-handle.js';
 import { describeKernel, describeLibrary, type TfmInfo } from './tfm-info.js';
 

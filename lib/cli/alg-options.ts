@@ -1,7 +1,8 @@
 import type { EngineName } from '../alg/engine.js';
 import type { ProviderName } from '../alg/provider.js';
-import { readSecret, secretOfHex } from '../secret.js';
+import { readSecret } from '../secret.js';
 import { CliError, type Invocation, type OptionHelp } from './command.js';
+import { hexOption, oneOf, stringOption } from './option-values.js';
 
 /** Options of the commands that run one algorithm. */
 export const algOptions: Record<string, OptionHelp> = {
@@ -15,10 +16,6 @@ export const keyOptions: Record<string, OptionHelp> = {
   key: { type: 'string', value: 'HEX', help: 'the key; other users can see it in the process list' },
   'key-file': { type: 'string', value: 'FILE', help: 'a file that holds the key as raw bytes' },
 };
-
-export function stringOption(invocation: Invocation, name: string): string | undefined {
-  return invocation.values[name] as string | undefined;
-}
 
 /** What to open: the driver, else the name. @throws CliError without either and without a fallback */
 export function algName(invocation: Invocation, command: string, fallback?: string): string {
@@ -40,23 +37,6 @@ export function runOptions(invocation: Invocation): {
     provider: driver ? 'kernel' : provider,
     engine: oneOf(invocation, 'engine', ['auto', 'sync', 'lanes', 'aio'] as const),
   };
-}
-
-/** The option's value, one of the words; the first where it is not given. @throws CliError */
-export function oneOf<T extends string>(invocation: Invocation, name: string, words: readonly [T, ...T[]]): T {
-  const given = stringOption(invocation, name) ?? words[0];
-  const found = words.find((word) => word === given);
-  if (found === undefined) throw new CliError(`--${name}: expected ${words.join(', ')}, got '${given}'`);
-  return found;
-}
-
-/** Bytes of an option given in hex. @throws CliError, which does not repeat the value: it may be a key */
-export function hexOption(invocation: Invocation, name: string): Buffer | undefined {
-  const text = stringOption(invocation, name);
-  if (text === undefined) return undefined;
-  if (!/^([0-9a-f]{2})*$/i.test(text))
-    throw new CliError(`--${name}: expected an even number of hex digits, got ${text.length} characters`);
-  return secretOfHex(text);
 }
 
 /** The key from --key or --key-file, which the caller wipes. @throws CliError, or the file's error */

@@ -1,18 +1,8 @@
 import { parseArgs } from 'node:util';
 import { withoutKeys } from '../without-keys.js';
+import { Exit } from './exit.js';
 
 type ParseArgsOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
-
-/** Exit statuses; 1 to 5 are veritysetup's. */
-export const Exit = {
-  done: 0,
-  usage: 1,
-  verification: 2,
-  memory: 3,
-  device: 4,
-  busy: 5,
-  unsupported: 6,
-} as const;
 
 /** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. It repeats nothing that may be a key. */
 export class CliError extends Error {
@@ -91,14 +81,4 @@ export function helpText(command: Command): string {
   if (command.details) lines.push('', command.details.trim());
   lines.push('', 'Options:', ...rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`));
   return `${lines.join('\n')}\n`;
-}
-
-/** Reads a whole-number option. @throws CliError naming the option when it is not one, or out of range. */
-export function integerOption(invocation: Invocation, name: string, fallback: number, min = 0, max = 2 ** 31): number {
-  const text = invocation.values[name];
-  if (text === undefined) return fallback;
-  const value = Number(text);
-  if (typeof text !== 'string' || !/^\d+$/.test(text) || value < min || value > max)
-    throw new CliError(`--${name}: expected a whole number from ${min} to ${max}, got '${text}'`);
-  return value;
 }

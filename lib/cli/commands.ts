@@ -3,7 +3,7 @@ import type { Command } from './command.js';
 /** In the order of the overview. A command's modules are loaded when it is called: each takes milliseconds, and most commands need few. */
 export const commands: Record<string, () => Promise<Command>> = {
   info: async () => (await import('./info.js')).info,
-  verity: async () => (await import('./verity.js')).verity,
+  verity: async () => (await import('./verity/verity.js')).verity,
   crypt: async () => (await import('./crypt.js')).crypt,
   dm: async () => (await import('./dm.js')).dm,
   serve: async () => (await import('./serve.js')).serve,
@@ -11,7 +11,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   encrypt: async () => (await import('./seal.js')).encrypt,
   decrypt: async () => (await import('./seal.js')).decrypt,
   rng: async () => (await import('./rng.js')).rng,
-  compare: async () => (await import('./compare.js')).compare,
+  compare: async () => (await import('./compare/compare.js')).compare,
   lab: async () => (await import('./lab.js')).lab,
   completion: async () => (await import('./completion.js')).completion,
   man: async () => (await import('./man.js')).man,

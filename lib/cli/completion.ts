@@ -1,5 +1,6 @@
-import { allOptions, CliError, type Command, Exit } from './command.js';
+import { allOptions, CliError, type Command } from './command.js';
 import { allCommands, verbsOf } from './commands.js';
+import { Exit } from './exit.js';
 
 const shells = { bash, zsh };
 

@@ -2,8 +2,9 @@ import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { CryptConvert } from '../dm/crypt/convert.js';
 import { CryptError } from '../dm/crypt/error.js';
-import { algOptions, keyOption, keyOptions, runOptions, stringOption } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { isSameFile } from '../dm/same-file.js';
+import { algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
+import { CliError, type Command, type Invocation } from './command.js';
 import {
   checkWhole,
   convertAll,
@@ -13,6 +14,8 @@ import {
   streamWriter,
   type Writer,
 } from './crypt-stream.js';
+import { Exit } from './exit.js';
+import { integerOption, stringOption } from './option-values.js';
 import { completeFile } from './output.js';
 import { Progress } from './progress.js';
 
@@ -59,10 +62,8 @@ async function writeFile(path: string, flags: string, convertTo: (write: Writer)
 async function sizeOf(input: Promise<Stats>, output: string, sectorSize: number): Promise<number | undefined> {
   const from = await input;
   const to = output === '-' ? undefined : await stat(output).catch(() => undefined);
-  const isSame =
-    to &&
-    (from.isBlockDevice() ? to.isBlockDevice() && to.rdev === from.rdev : to.dev === from.dev && to.ino === from.ino);
-  if (isSame) throw new CliError(`OUT: '${output}' is IN; encryption in place is not supported, name another file`);
+  if (to && isSameFile(from, to))
+    throw new CliError(`OUT: '${output}' is IN; encryption in place is not supported, name another file`);
   if (from.isDirectory()) throw new CliError('IN: expected a file, got a folder', Exit.device);
   if (!from.isFile()) return undefined;
   checkWhole(from.size, from.size % sectorSize, sectorSize);

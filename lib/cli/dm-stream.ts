@@ -1,5 +1,6 @@
 import type { Device } from '../dm/device.js';
-import { CliError, Exit } from './command.js';
+import { CliError } from './command.js';
+import { Exit } from './exit.js';
 
 /** Bytes of a read or write. Memory is this and the depth, which is how many of them are in flight. */
 const chunkSize = 1 << 20;

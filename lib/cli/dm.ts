@@ -5,12 +5,15 @@ import { openTable } from '../dm/open-table.js';
 import type { TargetEvent } from '../dm/target.js';
 import { targetTypes } from '../dm/targets/index.js';
 import type { Reconnection } from '../nbd/client/client.js';
-import { algOptions, runOptions, stringOption } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { algOptions, runOptions } from './alg-options.js';
+import { CliError, type Command, type Invocation } from './command.js';
+import { describeEvent, describeReconnection } from './device-events.js';
 import { readDevice, writeDevice } from './dm-stream.js';
+import { Exit } from './exit.js';
+import { integerOption, stringOption } from './option-values.js';
 import { writeOutput } from './output.js';
 import { Progress } from './progress.js';
-import { describeEvent, describeReconnection, tableText } from './table-option.js';
+import { tableText } from './table-option.js';
 
 /** What `dmalg dm` does, each with the options that only it takes. */
 const actions: Record<string, { run(invocation: Invocation): Promise<void>; options: string[] }> = {

@@ -3,9 +3,11 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createHash, type HashOptions } from '../alg/hash.js';
-import { algName, algOptions, keyOption, keyOptions, runOptions, stringOption } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation } from './command.js';
+import { algName, algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
+import { CliError, type Command, type Invocation } from './command.js';
 import { errorWords } from './error-words.js';
+import { Exit } from './exit.js';
+import { stringOption } from './option-values.js';
 import { Progress } from './progress.js';
 
 /** What is read at a time: hashing is so fast that smaller reads would be most of the work. */

@@ -1,6 +1,7 @@
 import { type Capabilities, capabilities, type OfferedAlgorithm } from '../alg/capabilities.js';
 import { algTypes } from '../alg/proc-crypto.js';
-import { type Command, Exit } from './command.js';
+import type { Command } from './command.js';
+import { Exit } from './exit.js';
 
 const aioWords = {
   asynchronous: 'asynchronous, any number on one op socket',

@@ -1,6 +1,6 @@
 import { type Profile, profiles } from '../lab/offer.js';
-import { stringOption } from './alg-options.js';
 import { CliError, type Invocation } from './command.js';
+import { stringOption } from './option-values.js';
 
 /** `--kernel`: one of the lab's. @throws CliError */
 export function kernelOption(invocation: Invocation, otherwise: Profile): Profile {

@@ -6,8 +6,10 @@ import { hostLacksAfAlg } from '../lab/host-kernel.js';
 import { listKernels } from '../lab/kernel.js';
 import { runInLab } from '../lab/lab.js';
 import { profiles } from '../lab/offer.js';
-import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { CliError, type Command, type Invocation } from './command.js';
+import { Exit } from './exit.js';
 import { kernelOption } from './kernel-option.js';
+import { integerOption } from './option-values.js';
 import { catchingSignals, signalStatus } from './stop-signals.js';
 
 const statuses: Partial<Record<LabErrorCode, number>> = { usage: Exit.usage, offer: Exit.unsupported };

@@ -1,40 +1,15 @@
 #!/usr/bin/env node
-import { AlgError } from '../alg/error.js';
-import { DeviceError } from '../dm/device-error.js';
-import { TableError } from '../dm/table-error.js';
 import { VerityError } from '../dm/verity/error.js';
-import { CliError, Exit, helpText, parseInvocation } from './command.js';
+import { CliError, helpText, parseInvocation } from './command.js';
 import { allCommands, commands } from './commands.js';
+import { statusOf } from './error-status.js';
 import { errorWords } from './error-words.js';
+import { Exit } from './exit.js';
 import { hideKeys } from './hide-keys.js';
-import { verityStatus } from './verity-status.js';
 
 async function overview(): Promise<string> {
   const rows = (await allCommands()).map((command) => `  ${command.name.padEnd(10)} ${command.summary}`);
   return ['Usage: dmalg COMMAND ...', '', ...rows, '', "'dmalg COMMAND --help' explains a command.", ''].join('\n');
-}
-
-/** Of a table that cannot be opened; for every other code it is the device's fault. */
-const tableStatus: Record<string, number> = {
-  EINVAL: Exit.usage,
-  ENOMEM: Exit.memory,
-  EBUSY: Exit.busy,
-  EOPNOTSUPP: Exit.unsupported,
-  ENOPROTOOPT: Exit.unsupported,
-};
-
-function statusOf(error: unknown): number {
-  if (error instanceof CliError) return error.status;
-  if (error instanceof AlgError) {
-    if (error.code === 'EBADMSG') return Exit.verification;
-    if (error.code === 'ENOMEM') return Exit.memory;
-    if (error.code === 'EBUSY') return Exit.busy;
-    return Exit.unsupported;
-  }
-  if (error instanceof VerityError) return verityStatus[error.code];
-  if (error instanceof DeviceError && error.cause instanceof VerityError) return verityStatus[error.cause.code];
-  if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
-  return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
 }
 
 /** A line; of verity's, veritysetup's own, which scripts may look for, and then what it leaves to guessing. */

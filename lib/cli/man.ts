@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { allOptions, CliError, type Command, Exit } from './command.js';
+import { allOptions, CliError, type Command } from './command.js';
 import { allCommands } from './commands.js';
+import { Exit, exitStatuses } from './exit.js';
 
 export const man: Command = {
   name: 'man',
@@ -27,7 +28,7 @@ function manPage(commands: readonly Command[]): string {
     '.fi',
     ...commands.flatMap(commandSection),
     '.SH EXIT STATUS',
-    '0 done; 1 wrong usage; 2 verification or authentication failed; 3 out of memory; 4 cannot open, wrong device or image; 5 busy or exists; 6 the kernel lacks what was asked for.',
+    `${roff(exitStatuses)}.`,
     '',
   ].join('\n');
 }

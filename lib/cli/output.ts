@@ -1,8 +1,8 @@
 import { createWriteStream, rmSync } from 'node:fs';
 import { chmod, realpath, rename, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import type { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { partialPath } from '../partial-path.js';
 import { catchingSignals, signalStatus } from './stop-signals.js';
 
 type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -30,7 +30,7 @@ export async function completeFile(
   const existing = await stat(path).catch(() => undefined);
   if (existing && !existing.isFile()) return write(path, 'w');
   const target = existing ? await realpath(path) : path;
-  const partial = join(dirname(target), `.${basename(target)}.${process.pid}.part`);
+  const partial = partialPath(target);
   const remove = () => rmSync(partial, { force: true });
   const stop = (signal: NodeJS.Signals) => {
     remove();

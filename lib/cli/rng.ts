@@ -1,6 +1,8 @@
 import { randomStream } from '../alg/random.js';
-import { algName, algOptions, runOptions, stringOption } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { algName, algOptions, runOptions } from './alg-options.js';
+import { CliError, type Command, type Invocation } from './command.js';
+import { Exit } from './exit.js';
+import { integerOption, stringOption } from './option-values.js';
 import { writeOutput } from './output.js';
 import { Progress } from './progress.js';
 

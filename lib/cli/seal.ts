@@ -4,8 +4,10 @@ import { Cipher } from '../alg/cipher.js';
 import type { Direction } from '../alg/iv.js';
 import type { SealOptions } from '../alg/one-shot.js';
 import { encrypt as seal, decrypt as unseal } from '../alg/promises.js';
-import { algName, algOptions, hexOption, keyOption, keyOptions, runOptions } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { algName, algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
+import { CliError, type Command, type Invocation } from './command.js';
+import { Exit } from './exit.js';
+import { hexOption, integerOption } from './option-values.js';
 import { writeOutput } from './output.js';
 import { Progress } from './progress.js';
 

@@ -11,11 +11,14 @@ import { NbdServer, type NbdServerOptions } from '../nbd/server/server.js';
 import { activatedSockets } from '../nbd/server/socket-activation.js';
 import { tlsUpgrade } from '../nbd/server/tls-upgrade.js';
 import { serverCredentials } from '../nbd/tls.js';
-import { algOptions, oneOf, runOptions, stringOption } from './alg-options.js';
+import { algOptions, runOptions } from './alg-options.js';
 import { BlockLog } from './block-log.js';
-import { CliError, type Command, Exit, type Invocation, integerOption } from './command.js';
+import { CliError, type Command, type Invocation } from './command.js';
+import { describeReconnection } from './device-events.js';
+import { Exit } from './exit.js';
+import { integerOption, oneOf, stringOption } from './option-values.js';
 import { untilTold } from './stop-signals.js';
-import { describeReconnection, tableText } from './table-option.js';
+import { tableText } from './table-option.js';
 
 async function run(invocation: Invocation): Promise<number> {
   const [more] = invocation.positionals;

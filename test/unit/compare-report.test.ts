@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { splitList } from '../../lib/cli/compare.js';
-import { conclude } from '../../lib/cli/compare-report.js';
+import { splitList } from '../../lib/cli/compare/compare.js';
+import { conclude } from '../../lib/cli/compare/report.js';
 import { concludeIv } from '../../lib/compare/iv/conclusion.js';
 import { type Cell, type CellHead, makeCell } from '../../lib/compare/iv/report.js';
 import { formatDriver } from '../../lib/compare/iv/table.js';

@@ -17,7 +17,7 @@ const documents = folders.flatMap((folder) =>
 
 /** Where the optional parameters of a target are known, and how many there are. */
 const options: Record<string, { source: string; count: number }> = {
-  crypt: { source: 'lib/dm/crypt/options.ts', count: 10 },
+  crypt: { source: 'lib/dm/crypt/features.ts', count: 10 },
   flakey: { source: 'lib/dm/targets/flakey-features.ts', count: 6 },
   verity: { source: 'lib/dm/verity/target/features.ts', count: 13 },
 };

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
+import { LimitedLog } from '../../lib/limited-log.js';
 import { Budget, type Holder } from '../../lib/nbd/server/budget.js';
 import { BufferPool, bufferBytes } from '../../lib/nbd/server/buffer-pool.js';
-import { LimitedLog } from '../../lib/nbd/server/limited-log.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 const settle = () => new Promise(setImmediate);

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { headerText } from '../../lib/cli/verity-header.js';
+import { headerText } from '../../lib/cli/verity/header.js';
 import { dumpVerity, type FormatOptions, formatVerity, type VerifyOptions, verifyVerity } from '../../lib/index.js';
 import { breakByte, fill, generator, inVerityFolder, sparseFile, veritysetup } from '../support/veritysetup.js';
 

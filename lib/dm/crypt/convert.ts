@@ -3,13 +3,15 @@ import type { Answer, Engine } from '../../alg/engine.js';
 import type { Direction } from '../../alg/iv.js';
 import type { ProviderName } from '../../alg/provider.js';
 import type { Tfm, TfmOptions } from '../../alg/tfm.js';
-import { type MakeMempool, type MemoryUsage, type Mempool, makeMempool as ownMempool } from '../../queue/mempool.js';
+import type { MakeMempool, MemoryUsage, Mempool } from '../../queue/mempool.js';
 import { Reserved } from '../../queue/reserved.js';
 import { copySecret } from '../../secret.js';
 import { CryptError } from './error.js';
 import type { IvMode, Part } from './iv/iv.js';
 import { wipeKey } from './key.js';
+import { gather, type KeyRequest, keyRequest, keyRequests, requestBytes } from './key-request.js';
 import type { KeySerial } from './keyring.js';
+import { type IndexOf, Outcome, type SectorError } from './outcome.js';
 import { sectorNumbers } from './sector-numbers.js';
 import { type CipherSpec, parseCipher } from './spec.js';
 import { openTfms } from './tfms.js';
@@ -29,20 +31,6 @@ export interface CryptOptions extends Pick<TfmOptions, 'provider' | 'engine'> {
   reserve?: number;
   /** For experiments: where those requests come from. Default: a mempool of its own. */
   makeMempool?: MakeMempool;
-}
-
-/** Sectors that the cipher failed on. */
-export class SectorError extends Error {
-  override readonly name = 'SectorError';
-  constructor(
-    /** 512-byte units, as given to convert; the first of each crypto sector. */
-    readonly sectors: number[],
-    options: ErrorOptions,
-  ) {
-    const [first] = sectors;
-    const more = sectors.length > 1 ? ` and ${sectors.length - 1} more` : '';
-    super(`sector ${first}${more}: ${(options.cause as Error).message}`, options);
-  }
 }
 
 /**
@@ -257,78 +245,10 @@ export class CryptConvert {
   }
 }
 
-/** What became of a conversion, and whether any of it went asynchronous. */
-export type Converted = (failure: SectorError | null, asynchronous: boolean) => void;
-
-/** The index of a part's sector in the bio. */
-type IndexOf = (index: number) => number;
 const itself: IndexOf = (index) => index;
 
-/** What became of a bio. */
-class Outcome {
-  asynchronous = false;
-  /** Indexes of sectors. */
-  readonly #failed: number[] = [];
-  #cause: unknown;
-
-  /** All of a part's sectors. */
-  failAll(count: number, indexOf: IndexOf, cause: unknown): void {
-    for (let index = 0; index < count; index++) this.#failed.push(indexOf(index));
-    this.#cause ??= cause;
-  }
-  /** Those units of a batch that say so, or all where it did not come to it. */
-  failUnits({ status, failure }: Batch, indexOf: IndexOf): void {
-    const units = [...status.keys()];
-    const failed = units.filter((unit) => status[unit]! < 0);
-    for (const unit of failed.length ? failed : units) this.#failed.push(indexOf(unit));
-    this.#cause ??= failure;
-  }
-  /** Of sectors of `step` 512-byte units, the first of which is `sector`. */
-  error(sector: number, step: number): SectorError | null {
-    if (this.#failed.length === 0) return null;
-    const sectors = this.#failed.map((index) => sector + index * step).sort((a, b) => a - b);
-    return new SectorError(sectors, { cause: this.#cause });
-  }
-}
-
-/** A part's own bytes, where its sectors do not lie together in the bio. */
-interface KeyRequest {
-  bytes: Uint8Array;
-  numbers: Uint32Array;
-}
-
-const requestBytes = 65536;
-/** dm-io's reserved_bio_based_ios. */
-const defaultReserve = 16;
-
-function keyRequest(sectorSize: number, sectors: number): KeyRequest {
-  return { bytes: new Uint8Array(sectors * sectorSize), numbers: new Uint32Array(sectors * 2) };
-}
-
-/** Nobody who holds one waits for the device below: a bio has given all back before it goes there, or it has been there. */
-function keyRequests(
-  sectorSize: number,
-  { reserve = defaultReserve, makeMempool = ownMempool }: Pick<CryptOptions, 'reserve' | 'makeMempool'>,
-): Mempool<KeyRequest> {
-  const sectors = requestBytes / sectorSize;
-  return makeMempool('requests of a key', {
-    reserve,
-    allocate: () => keyRequest(sectorSize, sectors),
-    bytes: requestBytes + sectors * 8,
-  });
-}
-
-/** The sectors `indexOf(0)` to `indexOf(count - 1)` of a bio, moved together. */
-function gather(whole: Part, { bytes, numbers }: KeyRequest, count: number, indexOf: (index: number) => number): Part {
-  const { sectorSize, src } = whole;
-  for (let i = 0; i < count; i++) {
-    const index = indexOf(i);
-    bytes.set(src.subarray(index * sectorSize, (index + 1) * sectorSize), i * sectorSize);
-    numbers.set(whole.numbers.subarray(index * 2, index * 2 + 2), i * 2);
-  }
-  const own = bytes.subarray(0, count * sectorSize);
-  return { ...whole, numbers: numbers.subarray(0, count * 2), src: own, dst: own };
-}
+/** What became of a conversion, and whether any of it went asynchronous. */
+export type Converted = (failure: SectorError | null, asynchronous: boolean) => void;
 
 /** Source: drivers/md/dm-crypt.c:crypt_ctr_optional, crypt_ctr. */
 function checkGeometry(sectorSize: number, ivOffset: bigint): void {

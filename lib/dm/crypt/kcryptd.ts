@@ -9,7 +9,7 @@ import type { Bio } from '../bio.js';
 import type { TargetHoldings } from '../holdings.js';
 import type { CryptoOptions } from '../target.js';
 import { CryptError } from './error.js';
-import type { CryptFeatures } from './options.js';
+import type { CryptFeatures } from './features.js';
 
 const depth = 64;
 /** What WQ_HIGHPRI runs at. */

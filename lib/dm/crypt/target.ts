@@ -7,11 +7,12 @@ import { joinArgs } from '../split-args.js';
 import { parseNumber } from '../table.js';
 import { TableError } from '../table-error.js';
 import type { Target, TargetContext, TargetType } from '../target.js';
-import { CryptConvert, type SectorError } from './convert.js';
+import { CryptConvert } from './convert.js';
 import { CryptError } from './error.js';
+import { type CryptFeatures, formatFeatures, parseFeatures } from './features.js';
 import { Kcryptd } from './kcryptd.js';
 import { type KeySource, parseKey, readKey, wipeKey } from './key.js';
-import { type CryptFeatures, formatFeatures, parseFeatures } from './options.js';
+import type { SectorError } from './outcome.js';
 import { parseCipher } from './spec.js';
 
 interface CryptFields extends Pick<TargetContext, 'crypto' | 'reserve' | 'makeMempool' | 'allocate'> {

@@ -1,9 +1,10 @@
 import { rmSync, type Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { binding } from '../../binding.js';
+import { partialPath } from '../../partial-path.js';
 import { blockDeviceSize, deviceNumbers } from '../block-numbers.js';
 import { leadingHole } from '../file-extent.js';
+import { isSameFile } from '../same-file.js';
 import { VerityError } from './error.js';
 import { superblockSize } from './superblock.js';
 
@@ -62,7 +63,7 @@ export class BlockFile {
       throw cannotCreate(path, error);
     });
     if (target !== undefined) return BlockFile.open(path, 'r+');
-    const partial = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+    const partial = partialPath(path);
     const handle = await open(partial, 'wx+', 0o600).catch((error) => {
       throw cannotCreate(path, error);
     });
@@ -75,8 +76,7 @@ export class BlockFile {
 
   /** Whether it is the same file or device. */
   isSame(other: BlockFile): boolean {
-    const [a, b] = [this.#stat, other.#stat];
-    return a.isBlockDevice() ? b.isBlockDevice() && a.rdev === b.rdev : a.dev === b.dev && a.ino === b.ino;
+    return isSameFile(this.#stat, other.#stat);
   }
 
   /** Whether nothing lies in these bytes, so that they are zeroes and need not be read. */

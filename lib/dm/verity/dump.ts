@@ -1,8 +1,7 @@
 import { BlockFile } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
-import { VerityError } from './error.js';
-import { checkHashOffset, openTree, type VerityParameters } from './parameters.js';
-import { noSignature, parseSuperblock, type Superblock, superblockSize } from './superblock.js';
+import { orInvalid, readSuperblock } from './open-image.js';
+import { openTree, type VerityParameters } from './parameters.js';
 
 export interface DumpOptions extends Pick<BlockHasherOptions, 'provider' | 'engine'> {
   /** Where the hash area begins, in bytes: a multiple of 512. Default 0. */
@@ -28,24 +27,5 @@ export async function dumpVerity(hashPath: string, options: DumpOptions = {}): P
     return { ...superblock, hashBlocks, hashEnd: (start + hashBlocks) * superblock.hashBlockSize };
   } finally {
     await file.close();
-  }
-}
-
-/** @throws VerityError in veritysetup's words */
-export async function readSuperblock(file: BlockFile, hashOffset: number): Promise<Superblock> {
-  orInvalid(file, () => checkHashOffset(hashOffset));
-  const bytes = Buffer.alloc(superblockSize);
-  if (hashOffset + superblockSize <= file.size) await file.read(bytes, hashOffset);
-  return orInvalid(file, () => parseSuperblock(bytes));
-}
-
-/** Says that it is no verity device, after the reason, where there is more to say than that. */
-function orInvalid<T>(file: BlockFile, run: () => T): T {
-  try {
-    return run();
-  } catch (cause) {
-    if (!(cause instanceof VerityError)) throw cause;
-    const reason = cause.message === noSignature ? '' : `${cause.message}\n`;
-    throw new VerityError(`${reason}Device ${file.path} is not a valid VERITY device.`, 'EINVAL', undefined, { cause });
   }
 }

@@ -1,3 +1,5 @@
+import { AlgError } from '../../alg/error.js';
+
 export type VerityCode = 'EINVAL' | 'ENODEV' | 'EIO' | 'EPERM';
 
 /** Why a verity image cannot be made, read or trusted. */
@@ -13,5 +15,16 @@ export class VerityError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+  }
+}
+
+/** Runs what reads and writes files: what the system says of it comes after veritysetup's words. @throws VerityError EIO; what is no error of the system */
+export async function inWords<T>(words: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (cause instanceof AlgError || code === undefined || code === 'ABORT_ERR') throw cause;
+    throw new VerityError(words, 'EIO', message, { cause });
   }
 }

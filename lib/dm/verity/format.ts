@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { checkAborted } from '../../alg/abort.js';
-import { AlgError } from '../../alg/error.js';
-import { eachBio } from './bios.js';
 import { BlockFile, checkNotTiny } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
-import { VerityError } from './error.js';
+import { eachRun } from './block-runs.js';
+import { inWords, VerityError } from './error.js';
 import type { FecArea } from './fec/fec-image.js';
 import { FecWriter } from './fec/fec-writer.js';
+import type { OnProgress } from './on-progress.js';
 import {
   checkParameters,
   checkSomeData,
@@ -18,9 +18,6 @@ import {
 } from './parameters.js';
 import { checkArea, formatSuperblock, parseUuid, superblockSize } from './superblock.js';
 import { type OnBlocks, TreeWriter } from './tree-writer.js';
-
-/** Of how many bytes of data so many are done. */
-export type OnProgress = (done: number, total: number) => void;
 
 export interface FormatOptions extends Partial<VerityParameters>, Pick<BlockHasherOptions, 'provider' | 'engine'> {
   /** Where the hash area begins, in bytes: a multiple of 512. Default 0. */
@@ -111,13 +108,13 @@ async function writeTree(
   const writer = new TreeWriter(tree, hashFile, onBlocks);
   const { stride, hashesPerBlock: group } = layout;
   const contiguous = stride * group === hashBlockSize;
-  try {
+  return inWords('Input/output error while creating hash area.', async () => {
     if (total > dataFile.size)
       throw new VerityError(
         `${dataFile.path} has ${dataFile.size} bytes, ${dataBlocks} data blocks are ${total}.`,
         'EIO',
       );
-    await eachBio(
+    await eachRun(
       { blocks: dataBlocks, blockSize: dataBlockSize, stride, group, contiguous },
       async ({ first, bytes, digests }) => {
         checkAborted(signal);
@@ -133,11 +130,7 @@ async function writeTree(
       },
     );
     return await writer.finish();
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (cause instanceof AlgError || code === undefined || code === 'ABORT_ERR') throw cause;
-    throw new VerityError('Input/output error while creating hash area.', 'EIO', message, { cause });
-  }
+  });
 }
 
 /** @throws VerityError in veritysetup's words */

@@ -4,9 +4,9 @@ import { VerityError } from './error.js';
 import { type FecFiles, FecImage } from './fec/fec-image.js';
 import { ImageMender } from './fec/image-mender.js';
 import { MendedImage } from './fec/mended-image.js';
-import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open-image.js';
+import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open-fec-image.js';
 import { ReedSolomon } from './fec/reed-solomon.js';
-import type { OnProgress } from './format.js';
+import type { OnProgress } from './on-progress.js';
 import { OpenFiles, type RepairOutput } from './open-files.js';
 
 export interface RepairOptions extends FecImageOptions {

@@ -1,7 +1,7 @@
 import { checkAborted } from '../../alg/abort.js';
-import { type Bio, eachBio } from './bios.js';
 import type { BlockFile } from './block-file.js';
-import type { OnProgress } from './format.js';
+import { type BlockRun, eachRun } from './block-runs.js';
+import type { OnProgress } from './on-progress.js';
 import type { Tree } from './parameters.js';
 import type { Verdict } from './verdict.js';
 
@@ -45,35 +45,35 @@ export class TreeReader {
     const { stride, hashesPerBlock: group } = layout;
     const { size, blocks } = this.#place(level);
     const contiguous = stride * group === hashBlockSize;
-    const parents = new Map<Bio, Buffer>();
-    await eachBio(
+    const parents = new Map<BlockRun, Buffer>();
+    await eachRun(
       { blocks, blockSize: size, stride, group, contiguous },
-      async (bio) => {
+      async (run) => {
         checkAborted(this.#options.signal);
-        const from = Math.floor(bio.first / group);
-        const to = Math.floor((bio.first + bio.count - 1) / group);
+        const from = Math.floor(run.first / group);
+        const to = Math.floor((run.first + run.count - 1) / group);
         const above = Buffer.allocUnsafe((to - from + 1) * hashBlockSize);
-        parents.set(bio, above);
-        await Promise.all([this.#hash(level, bio), this.#readHash(level + 1, from, above)]);
+        parents.set(run, above);
+        await Promise.all([this.#hash(level, run), this.#readHash(level + 1, from, above)]);
       },
-      (bio) => {
-        this.#compare(level, bio, parents.get(bio)!);
-        parents.delete(bio);
-        if (level < 0) this.#options.onProgress?.((bio.first + bio.count) * size, blocks * size);
+      (run) => {
+        this.#compare(level, run, parents.get(run)!);
+        parents.delete(run);
+        if (level < 0) this.#options.onProgress?.((run.first + run.count) * size, blocks * size);
       },
     );
   }
 
-  /** A bio's digests are what the hash blocks above it have to hold, the zeroes between them included. */
-  #compare(level: number, bio: Bio, above: Buffer): void {
+  /** A run's digests are what the hash blocks above it have to hold, the zeroes between them included. */
+  #compare(level: number, run: BlockRun, above: Buffer): void {
     const { layout, hashBlockSize } = this.#tree;
     const { stride, hashesPerBlock: group } = layout;
-    for (let first = bio.first; first < bio.first + bio.count; ) {
+    for (let first = run.first; first < run.first + run.count; ) {
       const parent = Math.floor(first / group);
-      const count = Math.min((parent + 1) * group, bio.first + bio.count) - first;
-      const at = (parent - Math.floor(bio.first / group)) * hashBlockSize;
+      const count = Math.min((parent + 1) * group, run.first + run.count) - first;
+      const at = (parent - Math.floor(run.first / group)) * hashBlockSize;
       const block = above.subarray(at, at + hashBlockSize);
-      const digests = bio.digests.subarray((first - bio.first) * stride, (first - bio.first + count) * stride);
+      const digests = run.digests.subarray((first - run.first) * stride, (first - run.first + count) * stride);
       if (!this.#verdict.isTrusted(level + 1, parent)) this.#verdict.unverifiable(level, first, count);
       else this.#compareBlock(level, first, count, digests, block);
       first += count;
@@ -102,7 +102,7 @@ export class TreeReader {
     if (spare >= 0) this.#verdict.bad(level + 1, parent, 'spare', spare);
   }
 
-  async #hash(level: number, { first, bytes, digests }: Bio): Promise<void> {
+  async #hash(level: number, { first, bytes, digests }: BlockRun): Promise<void> {
     const { layout, hasher } = this.#tree;
     const { size } = this.#place(level);
     if (level < 0 && this.#dataFile.isHole(first * size, bytes.length))

@@ -1,4 +1,5 @@
 import { tellCorruption } from '../../observe.js';
+import { Bitmap } from './bitmap.js';
 import type { Tree } from './parameters.js';
 
 /** A block that is not what its digest says. */
@@ -22,7 +23,7 @@ export class Verdict {
   readonly #hashPath: string;
   readonly #maxErrors: number;
   readonly #listed: BadBlock[] = [];
-  readonly #untrusted: Uint8Array[];
+  readonly #untrusted: Bitmap[];
   #lastSpare = '';
   #badHashBlocks = 0;
   #badDataBlocks = 0;
@@ -34,19 +35,19 @@ export class Verdict {
     this.#dataPath = dataPath;
     this.#hashPath = hashPath;
     this.#maxErrors = maxErrors;
-    this.#untrusted = tree.layout.levels.map(({ blocks }) => new Uint8Array(Math.ceil(blocks / 8)));
+    this.#untrusted = tree.layout.levels.map(({ blocks }) => new Bitmap(blocks));
   }
 
   /** Whether what a hash block says of the blocks below it counts. */
   isTrusted(level: number, index: number): boolean {
-    return !(this.#untrusted[level]![index >> 3]! & (1 << (index & 7)));
+    return !this.#untrusted[level]!.has(index);
   }
 
   /** A block of a level, or of the data: level -1. A spare area begins at `offset` in it. */
   bad(level: number, index: number, reason: BadBlock['reason'], offset = 0): void {
     const isData = level < 0;
     if (reason === 'spare') {
-      // Once for a block, of which several bios may see a part.
+      // Once for a block, of which several runs may see a part.
       const key = `${level} ${index}`;
       if (key === this.#lastSpare) return;
       this.#lastSpare = key;
@@ -54,7 +55,7 @@ export class Verdict {
     if (isData) this.#badDataBlocks++;
     else this.#badHashBlocks++;
     // What a block with something in its spare area says is still what its digest covers.
-    if (!isData && reason === 'digest') this.#distrust(level, index);
+    if (!isData && reason === 'digest') this.#untrusted[level]!.add(index);
     const { start, layout, hashBlockSize, dataBlockSize } = this.#tree;
     const block = isData ? index : start + layout.levels[level]!.first + index;
     const area = isData ? 'data' : 'hash';
@@ -73,7 +74,7 @@ export class Verdict {
       return;
     }
     this.#unverifiableHashBlocks += count;
-    for (let index = first; index < first + count; index++) this.#distrust(level, index);
+    for (let index = first; index < first + count; index++) this.#untrusted[level]!.add(index);
   }
 
   /** Nothing below this level has been looked at. */
@@ -93,9 +94,5 @@ export class Verdict {
       unverifiableHashBlocks: this.#unverifiableHashBlocks,
       unverifiableDataBlocks: this.#unverifiableDataBlocks,
     };
-  }
-
-  #distrust(level: number, index: number): void {
-    this.#untrusted[level]![index >> 3]! |= 1 << (index & 7);
   }
 }

@@ -1,28 +1,15 @@
 import { timingSafeEqual } from 'node:crypto';
 import { checkAborted } from '../../alg/abort.js';
-import { AlgError } from '../../alg/error.js';
-import { BlockFile, checkNotTiny } from './block-file.js';
-import type { BlockHasherOptions } from './block-hasher.js';
-import { readSuperblock } from './dump.js';
-import { VerityError } from './error.js';
-import type { OnProgress } from './format.js';
-import {
-  checkParameters,
-  checkSomeData,
-  openTree,
-  type Tree,
-  type VerityParameters,
-  verityDefaults,
-} from './parameters.js';
-import { checkArea } from './superblock.js';
+import type { BlockFile } from './block-file.js';
+import { inWords, VerityError } from './error.js';
+import type { OnProgress } from './on-progress.js';
+import { OpenFiles } from './open-files.js';
+import { type ImageOptions, openImage, openImageTree } from './open-image.js';
+import type { Tree, VerityParameters } from './parameters.js';
 import { TreeReader } from './tree-reader.js';
 import { type BadBlock, Verdict } from './verdict.js';
 
-export interface VerifyOptions extends Partial<VerityParameters>, Pick<BlockHasherOptions, 'provider' | 'engine'> {
-  /** Where the hash area begins, in bytes: a multiple of 512. Default 0. */
-  hashOffset?: number;
-  /** Whether the hash area begins with a superblock: then its parameters count, not those given. Default true. */
-  superblock?: boolean;
+export interface VerifyOptions extends ImageOptions {
   /** How many bad blocks are listed; all are counted. Default 1000. */
   maxErrors?: number;
   onProgress?: OnProgress;
@@ -54,31 +41,15 @@ export async function verifyVerity(
   rootHash: Uint8Array,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const { hashOffset = 0, superblock = true, maxErrors = 1000, signal, provider, engine } = options;
+  const { maxErrors = 1000, signal } = options;
   checkAborted(signal);
-  await using hashFile = await BlockFile.open(hashPath);
-  const known = superblock ? await readSuperblock(hashFile, hashOffset) : givenParameters(options, hashOffset);
-  await using dataFile = await BlockFile.open(dataPath);
-  checkNotTiny(dataFile);
-  const { dataBlockSize } = known;
-  const dataBlocks = superblock
-    ? known.dataBlocks
-    : checkArea(BigInt(known.dataBlocks || Math.floor(dataFile.size / dataBlockSize)), dataBlockSize);
-  const run = { ...(provider && { provider }), ...(engine && { engine }) };
-  const tree = openTree({ ...known, dataBlocks }, hashOffset, superblock, run);
+  await using files = new OpenFiles();
+  const { parameters, dataFile, hashFile } = await openImage(files, dataPath, hashPath, options);
+  const tree = openImageTree(parameters, options);
   using _hasher = tree.hasher;
-  checkSomeData(dataBlocks);
   if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
   checkLengths(tree, dataFile, hashFile);
   return await verifyTree(tree, dataFile, hashFile, rootHash, { ...options, maxErrors });
-}
-
-/** Without superblock they have to be told. @throws VerityError */
-export function givenParameters(options: Partial<VerityParameters>, hashOffset: number): VerityParameters {
-  const { hash, hashType, dataBlockSize, hashBlockSize } = { ...verityDefaults, ...options };
-  const { salt = new Uint8Array(0), dataBlocks = 0 } = options;
-  checkParameters({ hashType, dataBlockSize, hashBlockSize }, hashOffset);
-  return { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
 }
 
 /** Before anything is read: a superblock may say anything. */
@@ -107,7 +78,7 @@ async function verifyTree(
   const verdict = new Verdict(tree, dataFile.path, hashFile.path, options.maxErrors);
   const reader = new TreeReader(tree, dataFile, hashFile, verdict, options);
   const top = layout.levels.length - 1;
-  const trusted = await inWords(async () => {
+  const trusted = await inWords('Verification of data area failed.', async () => {
     const good = timingSafeEqual(await reader.topDigest(), rootHash);
     if (!good) verdict.bad(top, 0, 'digest');
     // The lower levels are judged by the upper ones; the data, which is level -1, last.
@@ -117,15 +88,4 @@ async function verifyTree(
   if (!trusted) verdict.nothingBelow(top);
   const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
   return { ...verdict.result(), rootHash: trusted, parameters };
-}
-
-/** An error of reading is one of the data area, for veritysetup. */
-async function inWords<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (cause instanceof AlgError || code === undefined || code === 'ABORT_ERR') throw cause;
-    throw new VerityError('Verification of data area failed.', 'EIO', message, { cause });
-  }
 }

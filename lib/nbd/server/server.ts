@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { LimitedLog } from '../../limited-log.js';
 import { type Clock, systemClock } from '../../queue/clock.js';
 import { maxPayload } from '../protocol.js';
 import { type Address, addressOf } from './address.js';
@@ -7,7 +8,6 @@ import { Budget } from './budget.js';
 import { BufferPool } from './buffer-pool.js';
 import { Connection } from './connection.js';
 import type { Export } from './export.js';
-import { LimitedLog } from './limited-log.js';
 import { type ListenOn, listen } from './listen.js';
 import type { Resources } from './resources.js';
 import type { TlsUpgrade } from './tls-upgrade.js';

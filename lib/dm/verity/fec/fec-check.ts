@@ -1,7 +1,7 @@
 import { checkAborted } from '../../../alg/abort.js';
 import { OpenFiles } from '../open-files.js';
 import { FecImage } from './fec-image.js';
-import { type FecImageOptions, openFecImage } from './open-image.js';
+import { type FecImageOptions, openFecImage } from './open-fec-image.js';
 import { ParityEncoder } from './parity-encoder.js';
 import { ReedSolomon } from './reed-solomon.js';
 

@@ -1,8 +1,8 @@
 import { checkAborted } from '../../../alg/abort.js';
-import { eachBio } from '../bios.js';
 import { Bitmap } from '../bitmap.js';
+import { eachRun } from '../block-runs.js';
 import { VerityError } from '../error.js';
-import type { OnProgress } from '../format.js';
+import type { OnProgress } from '../on-progress.js';
 import { TrustedHashes } from '../trusted-hashes.js';
 import type { MendedImage } from './mended-image.js';
 import { ParityEncoder } from './parity-encoder.js';
@@ -101,7 +101,7 @@ export class ImageMender {
     const { stride, hashesPerBlock: group, digestSize } = layout;
     const start = level < 0 ? 0 : dataBlocks + layout.levels[level]!.first;
     const blocks = level < 0 ? dataBlocks : layout.levels[level]!.blocks;
-    await eachBio(
+    await eachRun(
       { blocks, blockSize, stride, group, contiguous: stride * group === hashBlockSize },
       async ({ first, bytes, digests }) => {
         checkAborted(this.#signal);

@@ -1,7 +1,7 @@
 import { checkBytes, checkInteger, wrongSize } from '../../../alg/bytes.js';
 import type { Done, Engine, Work } from '../../../alg/engine.js';
-import { sharedEngine } from '../../../alg/engines.js';
 import { algError } from '../../../alg/error.js';
+import { sharedEngine } from '../../../alg/shared-engine.js';
 import type { TfmOptions } from '../../../alg/tfm.js';
 import { binding, type CodeHandle, type ParityHandle, type WordArguments } from '../../../binding.js';
 

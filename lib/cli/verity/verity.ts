@@ -1,9 +1,10 @@
-import { CliError, type Command, Exit, type Invocation } from './command.js';
-import { dumpHeader } from './verity-dump.js';
-import { formatImage } from './verity-format.js';
-import { fecOptions, treeOptions } from './verity-options.js';
-import { repairImage, repairOptions } from './verity-repair.js';
-import { verifyImage } from './verity-verify.js';
+import { CliError, type Command, type Invocation } from '../command.js';
+import { Exit } from '../exit.js';
+import { dumpHeader } from './dump.js';
+import { formatImage } from './format.js';
+import { fecOptions, treeOptions } from './options.js';
+import { repairImage, repairOptions } from './repair.js';
+import { verifyImage } from './verify.js';
 
 const actions: Record<string, (invocation: Invocation) => Promise<number>> = {
   format: formatImage,

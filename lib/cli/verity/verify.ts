@@ -1,26 +1,22 @@
-import { readFile } from 'node:fs/promises';
-import { VerityError } from '../dm/verity/error.js';
-import { checkVerityFec, type FecReport } from '../dm/verity/fec/fec-check.js';
-import { type Repair, repairVerity } from '../dm/verity/repair.js';
-import type { BadBlock } from '../dm/verity/verdict.js';
-import { type Verification, verifyVerity } from '../dm/verity/verify.js';
-import { stringOption } from './alg-options.js';
-import { CliError, Exit, type Invocation, integerOption } from './command.js';
-import { fecOption, givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
-import { withProgress } from './verity-progress.js';
+import { checkVerityFec, type FecReport } from '../../dm/verity/fec/fec-check.js';
+import { type Repair, repairVerity } from '../../dm/verity/repair.js';
+import type { BadBlock } from '../../dm/verity/verdict.js';
+import { type Verification, verifyVerity } from '../../dm/verity/verify.js';
+import type { Invocation } from '../command.js';
+import { Exit } from '../exit.js';
+import { integerOption, stringOption } from '../option-values.js';
+import { counted } from './counted.js';
+import { fecOption, imageArguments, imageOptions } from './options.js';
+import { withProgress } from './progress.js';
+import { readRootHash } from './root-hash.js';
 
 /** `dmalg verity verify DATA HASH ROOT` */
 export async function verifyImage(invocation: Invocation): Promise<number> {
-  const { values, positionals } = invocation;
-  const [, data, hash, root] = positionals;
-  if (data === undefined || hash === undefined)
-    throw new CliError("verify: requires <data_device> <hash_device> as arguments; see 'dmalg verity --help'");
+  const { values } = invocation;
+  const { data, hash, root } = imageArguments(invocation);
   const rootHash = await readRootHash(root, stringOption(invocation, 'root-hash-file'));
   const options = {
-    ...givenParameters(invocation),
-    ...verityRunOptions(invocation),
-    hashOffset: hashOffsetOption(invocation),
-    superblock: values['no-superblock'] !== true,
+    ...imageOptions(invocation),
     maxErrors: integerOption(invocation, 'max-errors', 1000),
   };
   const found = await withProgress(invocation, (run) => verifyVerity(data, hash, rootHash, { ...options, ...run }));
@@ -59,20 +55,6 @@ function fecLines({ repairable, beyond, firstBeyond }: FecReport, good: boolean)
   return `Found ${repairable} repairable errors with FEC device.\n`;
 }
 
-/** @throws VerityError in veritysetup's words. Unlike it, this fails where the file cannot be read. */
-export async function readRootHash(text: string | undefined, path: string | undefined): Promise<Buffer> {
-  if (text === undefined && path === undefined)
-    throw new VerityError('Command requires <root_hash> or --root-hash-file option as argument.');
-  const hex =
-    path === undefined
-      ? text!
-      : await readFile(path, 'latin1').catch((cause: Error) => {
-          throw new VerityError(`Cannot read root hash file ${path}.`, 'EINVAL', cause.message, { cause });
-        });
-  if (!/^([0-9a-f]{2})+$/i.test(hex.trim())) throw new VerityError('Invalid root hash string specified.');
-  return Buffer.from(hex.trim(), 'hex');
-}
-
 /** What veritysetup says, and where it would have stopped. */
 function veritysetupLines({ rootHash, bad }: Verification): string {
   if (!rootHash) return 'Verification of root hash failed.\n';
@@ -87,10 +69,10 @@ function listing(found: Verification): string {
   const more = badHashBlocks + badDataBlocks - bad.length;
   const lines = bad.map((block) => badLine(block, rootHash));
   if (more > 0) lines.push(`and ${more} more`);
-  lines.push(`bad: ${count(badDataBlocks, 'data block')}, ${count(badHashBlocks, 'hash block')}`);
+  lines.push(`bad: ${counted(badDataBlocks, 'data block')}, ${counted(badHashBlocks, 'hash block')}`);
   if (unverifiableHashBlocks + unverifiableDataBlocks > 0)
     lines.push(
-      `cannot be judged, being below bad hash blocks: ${count(unverifiableDataBlocks, 'data block')}, ${count(unverifiableHashBlocks, 'hash block')}`,
+      `cannot be judged, being below bad hash blocks: ${counted(unverifiableDataBlocks, 'data block')}, ${counted(unverifiableHashBlocks, 'hash block')}`,
     );
   return `${lines.join('\n')}\n`;
 }
@@ -99,10 +81,6 @@ function badLine({ area, level, block, position, path, reason }: BadBlock, rootH
   const what = area === 'data' ? `data block ${block}` : `hash block ${block} (level ${level})`;
   const why = reason === 'spare' ? 'its spare area is not zeroed' : 'its digest differs';
   return `${path}: ${what} at ${position}: ${rootHash ? why : 'it does not have the root hash given'}`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 function shown({ parameters, ...found }: Verification) {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../queue/clock.js';
+import type { Clock } from './queue/clock.js';
 
 /** Lines in a minute. */
 const most = 100;

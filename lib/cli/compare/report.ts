@@ -1,10 +1,11 @@
-import { type AllReport, type Report, reportsOf, wrongOutputs } from '../compare/report.js';
-import { formatEnvironment } from '../compare/text/environment-table.js';
-import { isOutOfTime, limited, type Watch } from '../compare/watch.js';
-import { CliError, Exit } from './command.js';
-import { type Destination, tablesOf, writeReport } from './compare-destination.js';
-import { interruptible } from './compare-lab.js';
-import { Progress, shareLine } from './progress.js';
+import { type AllReport, type Report, reportsOf, wrongOutputs } from '../../compare/report.js';
+import { formatEnvironment } from '../../compare/text/environment-table.js';
+import { isOutOfTime, limited, type Watch } from '../../compare/watch.js';
+import { CliError } from '../command.js';
+import { Exit } from '../exit.js';
+import { Progress, shareLine } from '../progress.js';
+import { type Destination, tablesOf, writeReport } from './destination.js';
+import { interruptible } from './lab.js';
 
 /** Runs experiments, until a time if there is one, prints what they have to say as soon as it is known, and writes the report. Returns the exit status. */
 export async function runAndReport(

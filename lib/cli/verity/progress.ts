@@ -1,7 +1,7 @@
-import type { OnProgress } from '../dm/verity/format.js';
-import type { Invocation } from './command.js';
-import { Progress } from './progress.js';
-import { untilStopped } from './stop-signals.js';
+import type { OnProgress } from '../../dm/verity/on-progress.js';
+import type { Invocation } from '../command.js';
+import { Progress } from '../progress.js';
+import { untilStopped } from '../stop-signals.js';
 
 /** Runs it with a line on the terminal that shows how far it is, until it is done or a signal ends it. */
 export async function withProgress<T>(

@@ -1,15 +1,16 @@
-import { binding } from '../binding.js';
-import { compareAll, experiments } from '../compare/all.js';
-import { baseArm, ivArms } from '../compare/iv/arms.js';
-import { compareIv, ivDrivers, ivPresets } from '../compare/iv/iv.js';
-import { library } from '../compare/measure/drivers.js';
-import { stringOption } from './alg-options.js';
-import { CliError, type Command, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
-import { destinationOf } from './compare-destination.js';
-import { compareDiff } from './compare-diff.js';
-import { allMinutes, endOption } from './compare-end.js';
-import { compareInLab } from './compare-lab.js';
-import { runAndReport } from './compare-report.js';
+import { binding } from '../../binding.js';
+import { compareAll, experiments } from '../../compare/all.js';
+import { baseArm, ivArms } from '../../compare/iv/arms.js';
+import { compareIv, ivDrivers, ivPresets } from '../../compare/iv/iv.js';
+import { library } from '../../compare/measure/drivers.js';
+import { CliError, type Command, type Invocation, type OptionHelp } from '../command.js';
+import { Exit } from '../exit.js';
+import { integerOption, stringOption } from '../option-values.js';
+import { destinationOf } from './destination.js';
+import { compareDiff } from './diff.js';
+import { allMinutes, endOption } from './end.js';
+import { compareInLab } from './lab.js';
+import { runAndReport } from './report.js';
 
 const names = [...Object.keys(experiments), 'all'];
 /** Options that are about drivers and requests. */

@@ -1,4 +1,5 @@
-import { type Invocation, integerOption } from './command.js';
+import type { Invocation } from '../command.js';
+import { integerOption } from '../option-values.js';
 
 /** Minutes that all experiments together may take, if nothing else is said. */
 export const allMinutes = 12;

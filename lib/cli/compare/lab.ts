@@ -4,18 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { describeHost, hostVariable } from '../compare/measure/environment.js';
-import type { AllReport, Report } from '../compare/report.js';
-import { LabError } from '../lab/error.js';
-import { guestEnvironment } from '../lab/guest-script.js';
-import { runInLab } from '../lab/lab.js';
-import { CliError, Exit, type Invocation } from './command.js';
-import { type Destination, tablesOf, writeReport } from './compare-destination.js';
-import { endVariable } from './compare-end.js';
-import { kernelOption } from './kernel-option.js';
-import { catchingSignals, signalStatus } from './stop-signals.js';
+import { describeHost, hostVariable } from '../../compare/measure/environment.js';
+import type { AllReport, Report } from '../../compare/report.js';
+import { LabError } from '../../lab/error.js';
+import { guestEnvironment } from '../../lab/guest-script.js';
+import { runInLab } from '../../lab/lab.js';
+import { CliError, type Invocation } from '../command.js';
+import { Exit } from '../exit.js';
+import { kernelOption } from '../kernel-option.js';
+import { catchingSignals, signalStatus } from '../stop-signals.js';
+import { type Destination, tablesOf, writeReport } from './destination.js';
+import { endVariable } from './end.js';
 
-const main = fileURLToPath(new URL('main.js', import.meta.url));
+const main = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /** The same command, without what has been dealt with on the host. */
 function innerArguments(invocation: Invocation, experiment: string, json: string): string[] {

@@ -1,10 +1,11 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { renderPage } from '../compare/page/page.js';
-import type { AllReport, Report } from '../compare/report.js';
-import { stringOption } from './alg-options.js';
-import { CliError, Exit, type Invocation } from './command.js';
-import { writeOutput } from './output.js';
+import { renderPage } from '../../compare/page/page.js';
+import type { AllReport, Report } from '../../compare/report.js';
+import { CliError, type Invocation } from '../command.js';
+import { Exit } from '../exit.js';
+import { stringOption } from '../option-values.js';
+import { writeOutput } from '../output.js';
 
 /** Where a report goes. */
 export interface Destination {

@@ -4,12 +4,14 @@ import {
   type RepairedBlock,
   type RepairOptions,
   repairVerity,
-} from '../dm/verity/repair.js';
-import { stringOption } from './alg-options.js';
-import { CliError, Exit, type Invocation, integerOption, type OptionHelp } from './command.js';
-import { fecOption, givenParameters, hashOffsetOption, verityRunOptions } from './verity-options.js';
-import { withProgress } from './verity-progress.js';
-import { readRootHash } from './verity-verify.js';
+} from '../../dm/verity/repair.js';
+import { CliError, type Invocation, type OptionHelp } from '../command.js';
+import { Exit } from '../exit.js';
+import { integerOption, stringOption } from '../option-values.js';
+import { counted } from './counted.js';
+import { fecOption, imageArguments, imageOptions } from './options.js';
+import { withProgress } from './progress.js';
+import { readRootHash } from './root-hash.js';
 
 export const repairOptions: Record<string, OptionHelp> = {
   'in-place': { type: 'boolean', help: 'repair: write the files themselves' },
@@ -25,21 +27,16 @@ export const repairOptions: Record<string, OptionHelp> = {
 
 /** `dmalg verity repair DATA HASH ROOT --fec-device FILE` */
 export async function repairImage(invocation: Invocation): Promise<number> {
-  const { values, positionals } = invocation;
-  const [, data, hash, root] = positionals;
-  if (data === undefined || hash === undefined)
-    throw new CliError("repair: requires <data_device> <hash_device> as arguments; see 'dmalg verity --help'");
+  const { values } = invocation;
+  const { data, hash, root } = imageArguments(invocation);
   const fec = fecOption(invocation);
   if (fec === undefined) throw new CliError("repair: --fec-device is missing; see 'dmalg verity --help'");
   const to = destination(invocation);
   const rootHash = await readRootHash(root, stringOption(invocation, 'root-hash-file'));
   const options: RepairOptions = {
-    ...givenParameters(invocation),
-    ...verityRunOptions(invocation),
+    ...imageOptions(invocation),
     fec,
     to,
-    hashOffset: hashOffsetOption(invocation),
-    superblock: values['no-superblock'] !== true,
     maxErrors: integerOption(invocation, 'max-errors', 1000),
   };
   const repair = await withProgress(invocation, (run) =>
@@ -72,13 +69,13 @@ function listing({ blocks, mended, notWritten, left, unjudgedParity }: Repair, d
   const total = [mended, notWritten, left].reduce((sum, { data, hash, fec }) => sum + data + hash + fec, 0);
   const lines = blocks.map((block) => blockLine(block, dryRun));
   if (total > blocks.length) lines.push(`and ${total - blocks.length} more`);
-  lines.push(`${dryRun ? 'would be mended' : 'mended'}: ${counted(mended)}`);
+  lines.push(`${dryRun ? 'would be mended' : 'mended'}: ${counts(mended)}`);
   if (notWritten.data + notWritten.hash + notWritten.fec > 0)
-    lines.push(`not written, as there is no --output-hash or --output-fec for it: ${counted(notWritten)}`);
-  if (left.data + left.hash + left.fec > 0) lines.push(`cannot be mended: ${counted(left)}`);
+    lines.push(`not written, as there is no --output-hash or --output-fec for it: ${counts(notWritten)}`);
+  if (left.data + left.hash + left.fec > 0) lines.push(`cannot be mended: ${counts(left)}`);
   if (unjudgedParity > 0)
     lines.push(
-      `parity that does not fit, where not all blocks can be judged: ${count(unjudgedParity, 'set')} of blocks`,
+      `parity that does not fit, where not all blocks can be judged: ${counted(unjudgedParity, 'set')} of blocks`,
     );
   return `${lines.join('\n')}\n`;
 }
@@ -94,10 +91,6 @@ function blockLine({ area, path, block, position, outcome }: RepairedBlock, dryR
   return `${path}: ${words[area]} ${block} at ${position}: ${done[outcome]}`;
 }
 
-function counted({ data, hash, fec }: RepairCounts): string {
-  return [count(data, words.data), count(hash, words.hash), count(fec, words.fec)].join(', ');
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
+function counts({ data, hash, fec }: RepairCounts): string {
+  return [counted(data, words.data), counted(hash, words.hash), counted(fec, words.fec)].join(', ');
 }

@@ -1,7 +1,8 @@
-import { dumpVerity } from '../dm/verity/dump.js';
-import { CliError, Exit, type Invocation } from './command.js';
-import { headerJson, headerText } from './verity-header.js';
-import { hashOffsetOption, verityRunOptions } from './verity-options.js';
+import { dumpVerity } from '../../dm/verity/dump.js';
+import { CliError, type Invocation } from '../command.js';
+import { Exit } from '../exit.js';
+import { headerJson, headerText } from './header.js';
+import { hashOffsetOption, verityRunOptions } from './options.js';
 
 /** `dmalg verity dump HASH` */
 export async function dumpHeader(invocation: Invocation): Promise<number> {

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { diffReports } from '../compare/diff/diff.js';
-import { formatDiff } from '../compare/diff/table.js';
-import type { AllReport, Report } from '../compare/report.js';
-import { CliError, commonOptions, Exit, type Invocation } from './command.js';
-import { destinationOf, tablesOf } from './compare-destination.js';
-import { writeOutput } from './output.js';
+import { diffReports } from '../../compare/diff/diff.js';
+import { formatDiff } from '../../compare/diff/table.js';
+import type { AllReport, Report } from '../../compare/report.js';
+import { CliError, commonOptions, type Invocation } from '../command.js';
+import { Exit } from '../exit.js';
+import { writeOutput } from '../output.js';
+import { destinationOf, tablesOf } from './destination.js';
 
 /** `compare diff BEFORE AFTER`: two reports side by side. @throws CliError */
 export async function compareDiff(invocation: Invocation, files: string[]): Promise<number> {

@@ -1,11 +1,12 @@
-import { type Engine, openLanes } from '../alg/engine.js';
-import type { ProviderName } from '../alg/provider.js';
-import { VerityError } from '../dm/verity/error.js';
-import { defaultRoots, type FecArea } from '../dm/verity/fec/fec-image.js';
-import type { VerityParameters } from '../dm/verity/parameters.js';
-import { maxSaltSize } from '../dm/verity/superblock.js';
-import { algOptions, runOptions, stringOption } from './alg-options.js';
-import { type Invocation, integerOption, type OptionHelp } from './command.js';
+import { type Engine, openLanes } from '../../alg/engine.js';
+import type { ProviderName } from '../../alg/provider.js';
+import { VerityError } from '../../dm/verity/error.js';
+import { defaultRoots, type FecArea } from '../../dm/verity/fec/fec-image.js';
+import type { VerityParameters } from '../../dm/verity/parameters.js';
+import { maxSaltSize } from '../../dm/verity/superblock.js';
+import { algOptions, runOptions } from '../alg-options.js';
+import { CliError, type Invocation, type OptionHelp } from '../command.js';
+import { integerOption, stringOption } from '../option-values.js';
 
 /** What a tree is made with, as veritysetup spells it. */
 export const treeOptions: Record<string, OptionHelp> = {
@@ -38,7 +39,7 @@ export function fecOption(invocation: Invocation): (Required<FecArea> & { path: 
 }
 
 /** What is given of the parameters of a tree. @throws CliError, VerityError in veritysetup's words */
-export function givenParameters(invocation: Invocation): Partial<VerityParameters> {
+function treeParameters(invocation: Invocation): Partial<VerityParameters> {
   const salt = saltOption(invocation);
   const hash = stringOption(invocation, 'hash');
   const number = (name: string) => givenNumber(invocation, name);
@@ -51,6 +52,24 @@ export function givenParameters(invocation: Invocation): Partial<VerityParameter
     ...(dataBlockSize !== undefined && { dataBlockSize }),
     ...(hashBlockSize !== undefined && { hashBlockSize }),
     ...(dataBlocks !== undefined && { dataBlocks }),
+  };
+}
+
+/** DATA, HASH and, where it is given, ROOT, which follow the action. @throws CliError */
+export function imageArguments({ positionals }: Invocation): { data: string; hash: string; root: string | undefined } {
+  const [action, data, hash, root] = positionals;
+  if (data === undefined || hash === undefined)
+    throw new CliError(`${action}: requires <data_device> <hash_device> as arguments; see 'dmalg verity --help'`);
+  return { data, hash, root };
+}
+
+/** All that says what an image is like and who hashes it. @throws CliError, VerityError in veritysetup's words */
+export function imageOptions(invocation: Invocation) {
+  return {
+    ...treeParameters(invocation),
+    ...verityRunOptions(invocation),
+    hashOffset: hashOffsetOption(invocation),
+    superblock: invocation.values['no-superblock'] !== true,
   };
 }
 

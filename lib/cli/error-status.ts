@@ -1,0 +1,38 @@
+import { AlgError } from '../alg/error.js';
+import { DeviceError } from '../dm/device-error.js';
+import { TableError } from '../dm/table-error.js';
+import { type VerityCode, VerityError } from '../dm/verity/error.js';
+import { CliError } from './command.js';
+import { Exit } from './exit.js';
+
+/** As veritysetup, which takes what it cannot read or write for wrong parameters. */
+const verityStatus: Record<VerityCode, number> = {
+  EINVAL: Exit.usage,
+  EIO: Exit.usage,
+  ENODEV: Exit.device,
+  EPERM: Exit.verification,
+};
+
+/** Of a table that cannot be opened; for every other code it is the device's fault. */
+const tableStatus: Record<string, number> = {
+  EINVAL: Exit.usage,
+  ENOMEM: Exit.memory,
+  EBUSY: Exit.busy,
+  EOPNOTSUPP: Exit.unsupported,
+  ENOPROTOOPT: Exit.unsupported,
+};
+
+/** The exit status that an error ends the program with. */
+export function statusOf(error: unknown): number {
+  if (error instanceof CliError) return error.status;
+  if (error instanceof AlgError) {
+    if (error.code === 'EBADMSG') return Exit.verification;
+    if (error.code === 'ENOMEM') return Exit.memory;
+    if (error.code === 'EBUSY') return Exit.busy;
+    return Exit.unsupported;
+  }
+  if (error instanceof VerityError) return verityStatus[error.code];
+  if (error instanceof DeviceError && error.cause instanceof VerityError) return verityStatus[error.cause.code];
+  if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
+  return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
+}

@@ -1,0 +1,31 @@
+import { formatVerity } from '../../dm/verity/format.js';
+import type { Invocation } from '../command.js';
+import { stringOption } from '../option-values.js';
+import { headerJson, headerText } from './header.js';
+import { fecOption, imageArguments, imageOptions } from './options.js';
+import { withProgress } from './progress.js';
+import { writeRootHash } from './root-hash.js';
+
+/** Of the machines that Debian's kernels run on; a larger block is for another one's. */
+const pageSize = 4096;
+
+/** `dmalg verity format DATA HASH` */
+export async function formatImage(invocation: Invocation): Promise<number> {
+  const { values } = invocation;
+  const { data, hash } = imageArguments(invocation);
+  const uuid = stringOption(invocation, 'uuid');
+  const fec = fecOption(invocation);
+  const options = {
+    ...imageOptions(invocation),
+    ...(uuid !== undefined && { uuid }),
+    ...(fec && { fec }),
+  };
+  const image = await withProgress(invocation, (run) => formatVerity(data, hash, { ...options, ...run }));
+  if (image.dataBlockSize > pageSize)
+    process.stderr.write(
+      `WARNING: Kernel cannot activate device if data block size exceeds page size (${pageSize}).\n`,
+    );
+  const status = await writeRootHash(stringOption(invocation, 'root-hash-file'), image.rootHash);
+  process.stdout.write(values.json ? headerJson(image) : headerText(hash, image, options.hashOffset, fec?.offset));
+  return status;
+}
