@@ -45,6 +45,7 @@ class Vault {
     for (Page& page : pages_)
       for (size_t first = 0; first + count <= slots; first++)
         if (!(page.used & bits_of(count) << first)) return mark(&page, first, count);
+    pages_.reserve(pages_.size() + 1);
     uint8_t* bytes = map_pages(page_size);
     if (!bytes) return nullptr;
     pages_.push_back({bytes, 0});

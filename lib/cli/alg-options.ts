@@ -2,6 +2,8 @@ import type { EngineName } from '../alg/engine.js';
 import type { ProviderName } from '../alg/provider.js';
 import { readSecret } from '../secret.js';
 import { CliError, type Invocation, type OptionHelp } from './command.js';
+import { statusOf } from './error-status.js';
+import { errorWords } from './error-words.js';
 import { hexOption, oneOf, stringOption } from './option-values.js';
 
 /** Options of the commands that run one algorithm. */
@@ -44,6 +46,15 @@ export function keyOption(invocation: Invocation): { key?: Buffer } {
   const file = stringOption(invocation, 'key-file');
   if (file !== undefined && stringOption(invocation, 'key') !== undefined)
     throw new CliError('--key and --key-file: expected one of them, got both');
-  const bytes = file === undefined ? hexOption(invocation, 'key') : readSecret(file);
+  const bytes = file === undefined ? hexOption(invocation, 'key') : keyFile(file);
   return bytes ? { key: bytes } : {};
+}
+
+/** The error may have a key in it: one that was given for the name of a file. */
+function keyFile(path: string): Buffer {
+  try {
+    return readSecret(path);
+  } catch (error) {
+    throw new CliError(`--key-file: ${errorWords(error)}`, statusOf(error));
+  }
 }

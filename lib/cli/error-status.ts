@@ -34,5 +34,14 @@ export function statusOf(error: unknown): number {
   if (error instanceof VerityError) return verityStatus[error.code];
   if (error instanceof DeviceError && error.cause instanceof VerityError) return verityStatus[error.cause.code];
   if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
+  if (isOutOfMemory(error)) return Exit.memory;
   return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;
+}
+
+/** V8 throws a RangeError, as for a wrong argument. */
+function isOutOfMemory(error: unknown): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (
+    ['ENOMEM', 'ERR_MEMORY_ALLOCATION_FAILED'].includes(code ?? '') || message === 'Array buffer allocation failed'
+  );
 }

@@ -1,7 +1,7 @@
 import { withoutKeys } from '../without-keys.js';
 
-/** Options whose values may hold keys. */
-const secret = /^--(key|table)(=|$)/;
+/** Options whose values may hold keys, or be taken for those that do. */
+const secret = /^--(key|key-file|table)(=|$)/;
 
 /**
  * Overwrites what the process list shows of this program (/proc/PID/cmdline), where keys may stand in it. Until node has come this far they could be

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { VerityError } from '../dm/verity/error.js';
+import { withoutKeys } from '../without-keys.js';
 import { CliError, helpText, parseInvocation } from './command.js';
 import { allCommands, commands } from './commands.js';
 import { statusOf } from './error-status.js';
-import { errorWords } from './error-words.js';
+import { errorWords, namedErrors } from './error-words.js';
 import { Exit } from './exit.js';
 import { hideKeys } from './hide-keys.js';
 
@@ -16,7 +17,7 @@ async function overview(): Promise<string> {
 function report(error: unknown): string {
   const message = errorWords(error);
   if (!(error instanceof VerityError)) return `dmalg: ${message}\n`;
-  return `${message}\n${error.detail === undefined ? '' : `dmalg: ${error.detail}\n`}`;
+  return `${message}\n${error.detail === undefined ? '' : `dmalg: ${namedErrors(error.detail)}\n`}`;
 }
 
 async function main(argv: string[]): Promise<number> {
@@ -36,7 +37,7 @@ async function main(argv: string[]): Promise<number> {
     return await command.run(invocation);
   } catch (error) {
     process.stderr.write(report(error));
-    if (rest.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (rest.includes('--debug') && error instanceof Error) process.stderr.write(`${withoutKeys(error.stack ?? '')}\n`);
     return statusOf(error);
   }
 }

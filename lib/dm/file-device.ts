@@ -117,7 +117,9 @@ export class FileDevice implements BlockDevice {
     }
     const length = Math.min(bytes.length - done, maxCall);
     const piece = bytes.subarray(done, done + length);
-    const own = this.options.direct && !isAligned(piece, this.blockSize) ? (bounce ?? pageAligned(length)) : undefined;
+    const isMoved = this.options.direct && !isAligned(piece, this.blockSize);
+    const own = isMoved ? (bounce ?? this.#allocate(bio, done, length)) : undefined;
+    if (own === null) return;
     if (own && bio.op === 'write') own.set(piece);
     this.#call(bio, call, own ?? piece, done, length, (count) => {
       if (own && bio.op === 'read') piece.set(own.subarray(0, count));
@@ -125,8 +127,21 @@ export class FileDevice implements BlockDevice {
     });
   }
 
+  /** Aligned bytes for what comes from `done` on; without memory the bio ends, and there are none. */
+  #allocate(bio: Bio, done: number, length: number): Buffer | null {
+    try {
+      return pageAligned(length);
+    } catch (cause) {
+      const first = done / sectorSize;
+      bio.end({ code: 'ENOMEM', failed: [{ first, count: bio.sectors - first }], cause: cause as Error });
+      return null;
+    }
+  }
+
   /** Writes zeroes: what a hole reads as. */
-  #zero(bio: Bio, done = 0, zeroes = pageAligned(Math.min(bio.sectors * sectorSize, maxCall)).fill(0)): void {
+  #zero(bio: Bio, done = 0, given?: Buffer): void {
+    const zeroes = given ?? this.#allocate(bio, done, Math.min(bio.sectors * sectorSize, maxCall))?.fill(0);
+    if (!zeroes) return;
     const length = Math.min(bio.sectors * sectorSize - done, zeroes.length);
     if (length === 0) this.#finish(bio);
     else this.#call(bio, write as Transfer, zeroes, done, length, (count) => this.#zero(bio, done + count, zeroes));
@@ -153,7 +168,7 @@ export class FileDevice implements BlockDevice {
   #discard(bio: Bio): void {
     const isDevice = this.geometry.numbers !== undefined;
     const [offset, length] = [bio.sector * sectorSize, bio.sectors * sectorSize];
-    binding().file_discard(this.handle.fd, isDevice, offset, length, (result) => {
+    const ended = (result: number) => {
       if (result === 0) return bio.end();
       if (result === -EOPNOTSUPP && !isDevice) {
         this.#punches = false;
@@ -162,7 +177,10 @@ export class FileDevice implements BlockDevice {
       const { code, text } = errnoName(-result);
       const cause = new Error(`${code}: ${text}, ${isDevice ? 'ioctl' : 'fallocate'}`);
       bio.end({ code, failed: [{ first: 0, count: bio.sectors }], cause });
-    });
+    };
+    // Without memory it has not begun, and tells nobody later.
+    const refused = binding().file_discard(this.handle.fd, isDevice, offset, length, ended);
+    if (refused < 0) ended(refused);
   }
 
   /** Holes of a file; what a block device has of its own nobody can tell. */

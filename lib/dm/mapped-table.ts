@@ -8,7 +8,7 @@ import type { TableLine } from './table.js';
 import type { BlockDevice, Target } from './target.js';
 
 /** A line of a table and the target that was made of it. */
-export interface MappedLine extends TableLine {
+export interface MappedLine extends Omit<TableLine, 'args'> {
   target: Target;
   /** The mempools that were made for it, by their kind, the newest where one was made again; and the devices that it was opened on, by name. */
   pools?: ReadonlyMap<string, Mempool<unknown>>;

@@ -122,7 +122,8 @@ async function openLine(
     const blockSectors = (target.blockSize ?? sectorSize) / sectorSize;
     if (start % blockSectors !== 0 || length % blockSectors !== 0)
       throw new TableError('not aligned to h/w logical block size', { hint: `logical block size ${target.blockSize}` });
-    return { ...line, target, pools, devices: below };
+    // Not the line's arguments: a key may be among them, which outlives no `key wipe`.
+    return { start, length, type, target, pools, devices: below };
   } catch (error) {
     await target?.close?.();
     throw error instanceof TableError ? error.at(number, type) : error;

@@ -37,6 +37,10 @@ describe('keys on the command line', function () {
         ['serve', line],
         ['crypt', 'encrypt', key],
         ['crypt', 'encrypt', 'in', 'out', '--cipher', key, '--key', key],
+        ['crypt', 'encrypt', 'in', 'out', '--cipher', 'aes-xts-plain64', '--key-file', key],
+        ['crypt', 'encrypt', 'in', 'out', '--cipher', 'aes-xts-plain64', '--key-file', key, '--debug'],
+        ['hash', '--name', key, 'in'],
+        ['hash', '--name', key, 'in', '--debug'],
         ['hash', '--name', 'sha256', '--provider', key],
         [key],
         ['dm', 'read', `--${key}`],
@@ -63,7 +67,7 @@ describe('keys on the command line', function () {
       expect(dmalg(folder, [...args, 'key', 'data']).stdout.toString()).to.equal(expected);
       expect(dmalg(folder, [...args, 'missing', 'data'])).to.deep.include({
         status: 4,
-        stderr: "dmalg: ENOENT: no such file or directory, open 'missing'\n",
+        stderr: "dmalg: --key-file: ENOENT: no such file or directory, open 'missing'\n",
       });
     }),
   );

@@ -47,6 +47,18 @@ describe('file device', function () {
     ['past it', true],
   ] as const)
     describe(title, () => {
+      it('a discard that gets no memory ends with ENOMEM', async () => {
+        writeFileSync(path, Buffer.alloc(mebibyte, 7));
+        await using device = await openTable(`0 2048 linear ${path} 0`, { direct });
+        const { file_discard } = binding();
+        binding().file_discard = () => -constants.errno.ENOMEM;
+        try {
+          expect(await failure(device.discard(0, mebibyte))).to.include({ code: 'ENOMEM' });
+        } finally {
+          binding().file_discard = file_discard;
+        }
+        await device.discard(0, mebibyte);
+      });
       it('a discard gives the space of a file back, whose size stays', async () => {
         writeFileSync(path, Buffer.alloc(4 * mebibyte, 7), { flush: true });
         const before = statSync(path);
@@ -219,7 +231,6 @@ describe('the cause of an error', () => {
             start: 0,
             length: 8,
             type: 'test',
-            args: [],
             target: { map, flushes: true, discards: true, status: () => '' },
           },
         ],

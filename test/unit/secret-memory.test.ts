@@ -145,4 +145,29 @@ describe('keys in memory, of the library provider', function () {
         await child.end();
       }
     });
+
+  it('a crypt device keeps none of a key that is wiped, not even the text of the table', async () => {
+    const child = new Stepping('let device;', {
+      open: `const { getHeapSnapshot } = await import('node:v8');
+        globalThis.isHeld = async () => {
+          let text = '';
+          for await (const chunk of getHeapSnapshot()) text += chunk;
+          // Only now are there digits of ours to be found.
+          return text.includes(withKey(64, (key) => Buffer.from(key).toString('hex')));
+        };
+        const line = withKey(64, (key) => '0 8 crypt aes-xts-plain64 ' + Buffer.from(key).toString('hex') + ' 0 ram:4096 0');
+        device = await dmalg.openTable(line, { provider: 'library' });`,
+      held: 'if (!(await isHeld())) throw new Error("not found where it is");',
+      wiped: `await device.suspend();
+        await device.message('key wipe');
+        if (await isHeld()) throw new Error("still there");`,
+    });
+    try {
+      await child.step('open');
+      await child.step('held');
+      await child.step('wiped');
+    } finally {
+      await child.end();
+    }
+  });
 });

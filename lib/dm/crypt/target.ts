@@ -17,7 +17,8 @@ import { parseCipher } from './spec.js';
 
 interface CryptFields extends Pick<TargetContext, 'crypto' | 'reserve' | 'makeMempool' | 'allocate'> {
   cipher: string;
-  key: KeySource;
+  /** Bytes of any key. */
+  keySize: number;
   ivOffset: bigint;
   features: CryptFeatures;
 }
@@ -42,7 +43,7 @@ class Crypt implements Target {
   #keyValid = true;
   #suspended = false;
 
-  constructor(fields: CryptFields, convert: CryptConvert, area: Area, kcryptd: Kcryptd) {
+  constructor(fields: CryptFields, key: KeySource, convert: CryptConvert, area: Area, kcryptd: Kcryptd) {
     this.#fields = fields;
     this.#convert = convert;
     this.#area = area;
@@ -50,7 +51,7 @@ class Crypt implements Target {
     const bytes = longestBio * 512;
     const allocate = () => Buffer.allocUnsafeSlow(bytes);
     this.#pages = fields.makeMempool<Uint8Array>('pages of a write', { reserve: 1, allocate, bytes });
-    this.#keyText = textOf(fields.key);
+    this.#keyText = textOf(key);
     this.discards = fields.features.allowDiscards && area.device.discards;
     this.blockSize = Math.max(fields.features.sectorSize, area.device.blockSize);
   }
@@ -146,7 +147,7 @@ class Crypt implements Target {
   }
 
   #setKey(text: string): void {
-    const { size } = this.#fields.key;
+    const { keySize: size } = this.#fields;
     try {
       const key = parseKey(text);
       if (key.size !== size) throw new DeviceError('EINVAL', `key: expected ${size} bytes, got ${key.size}`);
@@ -163,7 +164,7 @@ class Crypt implements Target {
 
   #wipeKey(): void {
     this.#convert.close();
-    this.#keyText = '0'.repeat(this.#fields.key.size * 2) || '-';
+    this.#keyText = '0'.repeat(this.#fields.keySize * 2) || '-';
     this.#keyValid = false;
   }
 
@@ -201,7 +202,7 @@ function withKey<T>(key: KeySource, use: (material: ReturnType<typeof readKey>) 
 
 /** @throws CryptError */
 function openConvert(
-  { cipher, ivOffset, features, crypto, reserve, makeMempool }: Omit<CryptFields, 'key'>,
+  { cipher, ivOffset, features, crypto, reserve, makeMempool }: Omit<CryptFields, 'keySize'>,
   key: ReturnType<typeof readKey>,
 ): CryptConvert {
   const { sectorSize, ivLargeSectors } = features;
@@ -209,6 +210,9 @@ function openConvert(
   const engines = { ...crypto, engine: 'sync' as const };
   return new CryptConvert({ cipher, key, ivOffset, sectorSize, ivLargeSectors, reserve, makeMempool, ...engines });
 }
+
+/** A closure made in ctr would keep all that ctr knows, the key too. */
+const submitTo = (area: Area) => (bio: Bio) => area.submit(bio);
 
 /** The kernel complains of the cipher and the key before it looks at the offset. */
 async function ctr(args: readonly string[], context: TargetContext): Promise<Target> {
@@ -221,6 +225,7 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   const { crypto, reserve, makeMempool, allocate } = context;
   const fields = { cipher, features, crypto, reserve, makeMempool, allocate };
   let convert: CryptConvert | undefined;
+  let kcryptd: Kcryptd | undefined;
   try {
     await inTable(() => parseCipher(cipher)); // is complained of before the key
     const key = await inTable(() => parseKey(keyText));
@@ -244,10 +249,11 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
       spec: { cipherName },
       provider,
     } = convert;
-    const submit = (bio: Bio) => area.submit(bio);
-    const kcryptd = await inTable(() => Kcryptd.open({ features, cipher: cipherName, provider, engine, submit }));
-    return new Crypt({ ...fields, key, ivOffset }, convert, area, kcryptd);
+    const submit = submitTo(area);
+    kcryptd = await inTable(() => Kcryptd.open({ features, cipher: cipherName, provider, engine, submit }));
+    return new Crypt({ ...fields, keySize: key.size, ivOffset }, key, convert, area, kcryptd);
   } catch (error) {
+    kcryptd?.close();
     convert?.close();
     throw error;
   }

@@ -67,7 +67,12 @@ export class BlockFile {
     const handle = await open(partial, 'wx+', 0o600).catch((error) => {
       throw cannotCreate(path, error);
     });
-    return new BlockFile(path, handle, await handle.stat(), 0, partial);
+    try {
+      return new BlockFile(path, handle, await handle.stat(), 0, partial);
+    } catch (error) {
+      await handle.close().finally(() => rmSync(partial, { force: true }));
+      throw error;
+    }
   }
 
   get isNew(): boolean {
@@ -106,17 +111,21 @@ export class BlockFile {
     await this.#handle.datasync();
   }
 
-  /** Gives a new file its name. */
+  /** Gives a new file its name, once it is on stable storage: a full server, or a quota, may say so only then. */
   async commit(): Promise<void> {
     if (this.#partial === undefined) return;
+    await this.sync();
     await rename(this.#partial, this.path);
     this.#partial = undefined;
   }
 
   /** Closes it; a new file that has not been committed is removed. */
   async close(): Promise<void> {
-    await this.#handle.close();
-    if (this.#partial !== undefined) rmSync(this.#partial, { force: true });
+    try {
+      await this.#handle.close();
+    } finally {
+      if (this.#partial !== undefined) rmSync(this.#partial, { force: true });
+    }
   }
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();

@@ -85,8 +85,12 @@ export async function formatVerity(
       await hashFile.write(bytes, hashOffset);
     }
     checkAborted(signal);
-    await fec?.commit();
-    await hashFile.commit();
+    await inWords(cannotWriteTree, async () => {
+      // Neither has its name before both are complete.
+      if (hashFile.isNew) await hashFile.sync();
+      await fec?.commit();
+      await hashFile.commit();
+    });
     const parity = fec && {
       fec: { roots: fec.layout.roots, blocks: fec.layout.rounds * fec.layout.roots, end: fec.end },
     };
@@ -95,6 +99,8 @@ export async function formatVerity(
     await fec?.close();
   }
 }
+
+const cannotWriteTree = 'Input/output error while creating hash area.';
 
 async function writeTree(
   tree: Tree,
@@ -108,7 +114,7 @@ async function writeTree(
   const writer = new TreeWriter(tree, hashFile, onBlocks);
   const { stride, hashesPerBlock: group } = layout;
   const contiguous = stride * group === hashBlockSize;
-  return inWords('Input/output error while creating hash area.', async () => {
+  return inWords(cannotWriteTree, async () => {
     if (total > dataFile.size)
       throw new VerityError(
         `${dataFile.path} has ${dataFile.size} bytes, ${dataBlocks} data blocks are ${total}.`,
