@@ -84,7 +84,8 @@ long KernelTfm::set_authsize(uint32_t size) {
 }
 
 int KernelTfm::accept_op() const {
-  // Non-blocking: a read of more than there is would otherwise wait for ever (kernel-facts: "intended behaviour").
+  // Non-blocking: a read of more than there is would otherwise wait for ever, which
+  // the kernel means to do (crypto/af_alg.c:af_alg_wait_for_data).
   int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   return fd < 0 ? -errno : fd;
 }

@@ -48,12 +48,10 @@ async function open(invocation: Invocation, readOnly: boolean): Promise<Device> 
   const { provider, engine } = runOptions(invocation);
   const direct = invocation.values.direct === true;
   const tell = (text: string) => process.stderr.write(`dmalg: ${text}\n`);
-  const events = {
-    onEvent: (event: TargetEvent) => tell(describeEvent(event)),
-    nbd: { onReconnect: (event: Reconnection) => tell(describeReconnection(event)) },
-  };
-  const isQuiet = invocation.values.quiet === true;
-  return openTable(text, { readOnly, direct, provider, engine, ...(!isQuiet && events) });
+  // Said with --quiet too: they are no progress, but what a log has to tell.
+  const onEvent = (event: TargetEvent) => tell(describeEvent(event));
+  const onReconnect = (event: Reconnection) => tell(describeReconnection(event));
+  return openTable(text, { readOnly, direct, provider, engine, onEvent, nbd: { onReconnect } });
 }
 
 /** A number of bytes within the device. @throws CliError */

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { exitStatuses } from '../../lib/cli/exit.js';
 import { ivModes } from '../../lib/dm/crypt/spec.js';
 import { targetTypes } from '../../lib/dm/targets/index.js';
 import { consoleBlocks, testBlocks } from '../support/console-blocks.js';
@@ -30,6 +31,10 @@ function optionNames(source: string): Set<string> {
 
 describe('the documents', function () {
   this.timeout(600_000);
+
+  it('the README has the exit statuses that the manual page has', () => {
+    expect(read('README.md')).to.contain(exitStatuses);
+  });
 
   it('have a page for each target, and the index names it', () => {
     const index = read('docs/targets/README.md');
