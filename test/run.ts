@@ -44,13 +44,16 @@ const whole = process.argv.includes('--whole');
 const inTheLab: Part[] = [
   {
     name: 'device-mapper, kernel next',
-    tests: kernelTests('dm', 'dm-sequences', 'file-device', 'keyring', 'nbd', 'verity'),
+    tests: kernelTests('crypt', 'dm', 'dm-sequences', 'file-device', 'keyring', 'nbd', 'verity'),
     kernel: 'next',
     sample: { every: 12, first: 0 },
   },
   {
-    name: 'dm-crypt, AF_ALG and vectors, kernel current',
-    tests: [...kernelTests('crypt', 'iv-chain', 'keyring', 'random', 'tfm'), 'vectors'],
+    name: 'device-mapper, AF_ALG and vectors, kernel current',
+    tests: [
+      ...kernelTests('crypt', 'dm', 'dm-sequences', 'file-device', 'iv-chain', 'keyring', 'random', 'tfm', 'verity'),
+      'vectors',
+    ],
     kernel: 'current',
     sample: { every: 12, first: 1 },
   },

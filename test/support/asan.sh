@@ -16,7 +16,8 @@ export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
 runtime="$(g++ -print-file-name=libasan.so):$(g++ -print-file-name=libubsan.so)"
 mocha='node_modules/mocha/bin/mocha.js --expose-gc --timeout 300000 --reporter dot'
 echo '== unit, sanitized'
-env LD_PRELOAD="$runtime" node $mocha 'dist/test/unit/**/*.test.js' dist/test/hard/native-bytes.test.js
+# The documents' commands run programs of Debian's, in which the sanitizer finds faults that are theirs (dd).
+env LD_PRELOAD="$runtime" node $mocha --ignore dist/test/unit/docs.test.js 'dist/test/unit/**/*.test.js' dist/test/hard/native-bytes.test.js
 echo '== kernel aio, sanitized'
 node dist/lib/cli/main.js lab --kernel aio -- \
   env LD_PRELOAD="$runtime" DMALG_NATIVE_LIBRARY_PATH="$DMALG_NATIVE_LIBRARY_PATH" \
