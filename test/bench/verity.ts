@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { median } from '../../lib/compare/measure/statistics.js';
+import { openTable, verifyVerity } from '../../lib/index.js';
+import { pair } from './pair.js';
 
 const program = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const dmalg = [process.execPath, program, 'verity'];
@@ -44,7 +46,7 @@ function run(command: string[], args: string[]): Cost {
 }
 
 /** Runs both in turn and prints a row. Returns the least seconds of each: what other work on the machine takes only adds. */
-function pair(what: string, args: (hash: string) => string[], times = rounds): [number, number] {
+function pairOfCommands(what: string, args: (hash: string) => string[], times = rounds): [number, number] {
   const costs: [Cost, Cost][] = [];
   for (let round = 0; round < times; round++) costs.push([run(dmalg, args('ours')), run(peer, args('theirs'))]);
   const ratio = (of: (cost: Cost) => number) => costs.map(([ours, theirs]) => of(theirs) / of(ours));
@@ -66,12 +68,49 @@ function pair(what: string, args: (hash: string) => string[], times = rounds): [
 /** The same on a part of the data and on all: what the rest costs is without what it takes to start. */
 function pairs(what: string, args: (hash: string, data: string) => string[], times = rounds): void {
   const [part, all] = [smallMebibytes, mebibytes].map((size) =>
-    pair(`${what}, ${size} MiB`, (hash) => args(`${hash}-${size}`, `data-${size}`), times),
+    pairOfCommands(`${what}, ${size} MiB`, (hash) => args(`${hash}-${size}`, `data-${size}`), times),
   );
   const rates = ([0, 1] as const).map((side) => (mebibytes - smallMebibytes) / (all![side] - part![side]));
   process.stdout.write(
     `${what}, without what starting takes: ${rates[0]!.toFixed(0)} MiB/s against ${rates[1]!.toFixed(0)}: ${(rates[0]! / rates[1]!).toFixed(2)} times\n`,
   );
+}
+
+/** A read of a device, and how many are in flight. */
+const [readSize, depth] = [1 << 20, 4];
+
+/** Sequential reads of the `verity` target beside verifyVerity, both of this process, in turn. */
+async function readsOfTarget(data: string, hash: string, root: string, salt: string): Promise<void> {
+  const paths = [join(folder, data), join(folder, hash)] as const;
+  const blocks = (mebibytes * 2 ** 20) / 4096;
+  const line = `0 ${blocks * 8} verity 1 ${paths.join(' ')} 4096 4096 ${blocks} 1 sha256 ${root} ${salt}`;
+  const device = await openTable(line, { provider: 'library', readOnly: true });
+  const reads = async () => {
+    let next = 0;
+    const reader = async () => {
+      const into = Buffer.allocUnsafe(readSize);
+      while (next < device.size) {
+        const offset = next;
+        next += readSize;
+        await device.read(offset, into);
+      }
+    };
+    await Promise.all(Array.from({ length: depth }, reader));
+  };
+  const verify = async () => {
+    if (!(await verifyVerity(...paths, Buffer.from(root, 'hex'), { provider: 'library' })).good) throw new Error('bad');
+  };
+  const microseconds = async (run: () => Promise<void>) => {
+    const start = performance.now();
+    await run();
+    return (performance.now() - start) * 1000;
+  };
+  await pair(
+    'sequential reads of the target, 1 MiB, 4 in flight, against verifyVerity',
+    () => microseconds(reads),
+    () => microseconds(verify),
+  );
+  await device.close();
 }
 
 try {
@@ -89,13 +128,15 @@ try {
   pairs('format', (hash, data) => ['format', data, hash, ...salt, '--root-hash-file', `root-${hash}`]);
   if (rootOf(`ours-${mebibytes}`) !== rootOf(`theirs-${mebibytes}`)) throw new Error('the root hashes differ');
   pairs('verify', (hash, data) => ['verify', data, hash, rootOf(hash)]);
+  const [data, hash] = [`data-${mebibytes}`, `ours-${mebibytes}`];
+  await readsOfTarget(data, hash, rootOf(hash), salt[1]!);
   const fec = (hash: string) => ['--fec-device', `fec-${hash}`, '--fec-roots', '2'];
   pairs('format with FEC of 2 roots', (hash, data) => ['format', data, hash, ...salt, ...fec(hash)], fecRounds);
   if (mebibytes >= 1024) {
     rmSync(join(folder, `data-${mebibytes}`));
     writeFileSync(join(folder, 'sparse'), '');
     truncateSync(join(folder, 'sparse'), sparseBytes);
-    pair('format, 16 GiB sparse', (hash) => ['format', 'sparse', hash, ...salt], 1);
+    pairOfCommands('format, 16 GiB sparse', (hash) => ['format', 'sparse', hash, ...salt], 1);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
