@@ -67,6 +67,25 @@ SHA_INLINE void add(Stream* stream, const Stream& before) {
   stream->cdgh = _mm_add_epi32(stream->cdgh, before.cdgh);
 }
 
+template <size_t count>
+SHA_TARGET void compress(uint32_t* const* states, const uint8_t* const* messages, size_t blocks) {
+  Stream streams[count];
+  for (size_t m = 0; m < count; m++) load(&streams[m], states[m]);
+  for (size_t at = 0; at < blocks * 64; at += 64) {
+    Stream before[count];
+    for (size_t m = 0; m < count; m++) {
+      before[m] = streams[m];
+      take(&streams[m], messages[m] + at);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+#pragma GCC unroll 4
+      for (size_t m = 0; m < count; m++) rounds(&streams[m], i);
+    for (size_t m = 0; m < count; m++) add(&streams[m], before[m]);
+  }
+  for (size_t m = 0; m < count; m++) store(streams[m], states[m]);
+}
+
 }  // namespace
 
 bool sha256_ni_supported() {
@@ -75,44 +94,18 @@ bool sha256_ni_supported() {
   return sha && __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
 }
 
-SHA_TARGET void sha256_ni(uint32_t* state, const uint8_t* message, size_t blocks) {
-  Stream stream;
-  load(&stream, state);
-  for (; blocks > 0; blocks--, message += 64) {
-    Stream before = stream;
-    take(&stream, message);
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++) rounds(&stream, i);
-    add(&stream, before);
-  }
-  store(stream, state);
-}
-
-SHA_TARGET void sha256_ni_x2(uint32_t* state_a, uint32_t* state_b, const uint8_t* message_a, const uint8_t* message_b,
-                             size_t blocks) {
-  Stream a, b;
-  load(&a, state_a);
-  load(&b, state_b);
-  for (; blocks > 0; blocks--, message_a += 64, message_b += 64) {
-    Stream before_a = a, before_b = b;
-    take(&a, message_a);
-    take(&b, message_b);
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++) {
-      rounds(&a, i);
-      rounds(&b, i);
-    }
-    add(&a, before_a);
-    add(&b, before_b);
-  }
-  store(a, state_a);
-  store(b, state_b);
+void sha256_ni(uint32_t* const* states, const uint8_t* const* messages, size_t count, size_t blocks) {
+  if (count == 4)
+    compress<4>(states, messages, blocks);
+  else if (count == 2)
+    compress<2>(states, messages, blocks);
+  else
+    compress<1>(states, messages, blocks);
 }
 
 #else
 
 bool sha256_ni_supported() { return false; }
-void sha256_ni(uint32_t*, const uint8_t*, size_t) {}
-void sha256_ni_x2(uint32_t*, uint32_t*, const uint8_t*, const uint8_t*, size_t) {}
+void sha256_ni(uint32_t* const*, const uint8_t* const*, size_t, size_t) {}
 
 #endif

@@ -31,7 +31,8 @@ struct Plan {
   explicit Plan(const Unit& of) : unit(&of) {
     size_t in_front = of.salt_last ? 0 : of.salt_size;
     size_t behind = of.salt_size - in_front;
-    sha256_ni(salted.words, of.salt, in_front / block);
+    uint32_t* state = salted.words;
+    sha256_ni(&state, &of.salt, 1, in_front / block);
     rest = in_front % block;
     salt_rest = of.salt + (in_front - rest);
     first = rest ? block - rest : 0;
@@ -66,6 +67,30 @@ long give(const State& state, const Unit& unit) {
 
 constexpr size_t longest_end = ((block - 1 + max_salt + 1 + length_size) / block + 1) * block;
 
+// The units from `first` on, side by side.
+template <size_t count>
+void hash_units(const Plan& plan, const Units& units, size_t first, int32_t* results) {
+  State states[count];
+  uint32_t* words[count];
+  uint8_t edges[count][longest_end];
+  const uint8_t* data[count];
+  const uint8_t* edge[count];
+  for (size_t m = 0; m < count; m++) {
+    states[m] = plan.salted;
+    words[m] = states[m].words;
+    edge[m] = edges[m];
+    data[m] = units.unit(first + m).src;
+    if (plan.first) plan.fill_first(data[m], edges[m]);
+  }
+  if (plan.first) sha256_ni(words, edge, count, 1);
+  const uint8_t* whole[count];
+  for (size_t m = 0; m < count; m++) whole[m] = data[m] + plan.first;
+  sha256_ni(words, whole, count, plan.whole);
+  for (size_t m = 0; m < count; m++) plan.fill_end(data[m], edges[m]);
+  sha256_ni(words, edge, count, plan.end);
+  for (size_t m = 0; m < count; m++) results[first + m] = static_cast<int32_t>(give(states[m], units.unit(first + m)));
+}
+
 }  // namespace
 
 bool sha256_units_take(const Units& units) {
@@ -74,32 +99,14 @@ bool sha256_units_take(const Units& units) {
 
 void sha256_units(const Units& units, int32_t* results) {
   Plan plan(units.first);
-  uint8_t a[longest_end], b[longest_end];
-  size_t i = 0;
-  for (; i + 1 < units.count; i += 2) {
-    Unit one = units.unit(i), other = units.unit(i + 1);
-    State state_a = plan.salted, state_b = plan.salted;
-    if (plan.first) {
-      plan.fill_first(one.src, a);
-      plan.fill_first(other.src, b);
-      sha256_ni_x2(state_a.words, state_b.words, a, b, 1);
-    }
-    sha256_ni_x2(state_a.words, state_b.words, one.src + plan.first, other.src + plan.first, plan.whole);
-    plan.fill_end(one.src, a);
-    plan.fill_end(other.src, b);
-    sha256_ni_x2(state_a.words, state_b.words, a, b, plan.end);
-    results[i] = static_cast<int32_t>(give(state_a, one));
-    results[i + 1] = static_cast<int32_t>(give(state_b, other));
+  for (size_t i = 0; i < units.count;) {
+    size_t left = units.count - i;
+    if (left >= 4)
+      hash_units<4>(plan, units, i, results);
+    else if (left >= 2)
+      hash_units<2>(plan, units, i, results);
+    else
+      hash_units<1>(plan, units, i, results);
+    i += left >= 4 ? 4 : left >= 2 ? 2 : 1;
   }
-  if (i == units.count) return;
-  Unit one = units.unit(i);
-  State state = plan.salted;
-  if (plan.first) {
-    plan.fill_first(one.src, a);
-    sha256_ni(state.words, a, 1);
-  }
-  sha256_ni(state.words, one.src + plan.first, plan.whole);
-  plan.fill_end(one.src, a);
-  sha256_ni(state.words, a, plan.end);
-  results[i] = static_cast<int32_t>(give(state, one));
 }

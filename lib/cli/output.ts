@@ -1,5 +1,5 @@
-import { createWriteStream, rmSync } from 'node:fs';
-import { chmod, realpath, rename, stat } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { chmod, open, realpath, rename, stat } from 'node:fs/promises';
 import type { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { partialPath } from '../partial-path.js';
@@ -15,7 +15,11 @@ export async function writeOutput(path: string, source: Source, cipher?: Transfo
   const write = (to: Writable, end = true) =>
     cipher ? pipeline(source, cipher, to, { end }) : pipeline(source, to, { end });
   if (path === '-') return write(process.stdout, false);
-  await completeFile(path, (file, flags) => write(createWriteStream(file, { flags })));
+  await completeFile(path, async (file, flags) => {
+    // Opened before anything can fail: a stream that opens the file by itself may do so after the error has removed it.
+    const handle = await open(file, flags);
+    await write(handle.createWriteStream());
+  });
 }
 
 /**

@@ -36,6 +36,11 @@ async function run(direction: Direction, invocation: Invocation): Promise<number
   return Exit.done;
 }
 
+/** What a file holds; it is opened when somebody reads, who then hears of an error, too. */
+async function* contentOf(path: string): AsyncGenerator<Buffer, void> {
+  yield* createReadStream(path);
+}
+
 async function convert(
   direction: Direction,
   name: string,
@@ -46,7 +51,7 @@ async function convert(
   const cipher = new Cipher(direction, name, key, iv, rest);
   const size = input === '-' ? undefined : (await stat(input)).size;
   const progress = new Progress(size, quiet);
-  const source = progress.count(input === '-' ? process.stdin : createReadStream(input));
+  const source = progress.count(input === '-' ? process.stdin : contentOf(input));
   try {
     if (cipher.maxRequest() === Number.MAX_SAFE_INTEGER && !aad) {
       cipher.setAutoPadding(autoPadding);

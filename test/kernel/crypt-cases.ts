@@ -84,6 +84,7 @@ export const cases: Case[] = [
 
 /** Lines that the kernel refuses; DEV is its device. Each is refused here in the same words. */
 export const refused: string[] = [
+  'capi:-plain64 KEY 0 DEV 0',
   'aes-xts-plain64',
   'xts(aes)-plain64 KEY 0 DEV 0',
   'aes:3-cbc-plain64 KEY 0 DEV 0',

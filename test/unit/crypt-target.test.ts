@@ -96,6 +96,7 @@ describe('dm-crypt: target', () => {
   const refused: [string, string][] = [
     ['0 120 crypt aes-xts-plain64', 'Not enough arguments'],
     [edit(0, 'xts(aes)-plain64'), 'Bad cipher specification @0'],
+    [edit(0, 'capi:-plain64'), 'Error allocating crypto tfm @0'],
     [edit(0, 'aes-xts-x'), 'Invalid IV mode @0'],
     [edit(0, 'aes-xts-random'), 'Integrity profile not supported. @0'],
     [edit(1, 'zz'), 'Error decoding and setting key @1'],

@@ -105,10 +105,16 @@ function guard<T>(spec: CipherSpec, make: () => T, note = ''): T {
     if (error instanceof RangeError) throw refuseKey(error.message);
     if (error instanceof AlgError && error.syscall.startsWith('setsockopt(key'))
       throw refuseKey(error.message, error.code);
-    if (error instanceof AlgError)
-      throw new CryptError('Error allocating crypto tfm', 'cipher', `${spec.apiName}: ${error.message}${note}`, {
-        cause: error,
-      });
+    // A TypeError: no algorithm can have such a name, as the empty one.
+    if (error instanceof AlgError || error instanceof TypeError)
+      throw new CryptError(
+        'Error allocating crypto tfm',
+        'cipher',
+        `${spec.apiName || 'no name'}: ${error.message}${note}`,
+        {
+          cause: error,
+        },
+      );
     throw error;
   }
 }

@@ -34,7 +34,7 @@ export class BlockFile {
     const handle = await open(path, mode).catch((cause: NodeJS.ErrnoException) => {
       const incompatible = cause.code === 'EISDIR';
       const words = incompatible ? 'is not compatible.' : 'does not exist or access denied.';
-      throw new VerityError(`Device ${path} ${words}`, 'ENODEV', undefined, { cause });
+      throw new VerityError(`Device ${path} ${words}`, 'ENODEV', cause.message, { cause });
     });
     try {
       const stat = await handle.stat();
@@ -71,7 +71,7 @@ export class BlockFile {
       return new BlockFile(path, handle, await handle.stat(), 0, partial);
     } catch (error) {
       await handle.close().finally(() => rmSync(partial, { force: true }));
-      throw error;
+      throw cannotCreate(path, error as Error);
     }
   }
 

@@ -92,7 +92,9 @@ export class FecWriter {
 }
 
 async function createFile(path: string): Promise<BlockFile> {
-  return BlockFile.create(path).catch((cause: VerityError) => {
-    throw new VerityError(`Cannot create FEC image ${path} for writing.`, 'EINVAL', cause.detail, { cause });
+  return BlockFile.create(path).catch((cause: Error & { detail?: string }) => {
+    throw new VerityError(`Cannot create FEC image ${path} for writing.`, 'EINVAL', cause.detail ?? cause.message, {
+      cause,
+    });
   });
 }
