@@ -1,8 +1,8 @@
 import { type Engine, openLanes } from '../../alg/engine.js';
 import type { ProviderName } from '../../alg/provider.js';
 import { VerityError } from '../../dm/verity/error.js';
-import { defaultRoots, type FecArea } from '../../dm/verity/fec/fec-image.js';
-import type { VerityParameters } from '../../dm/verity/parameters.js';
+import type { FecArea } from '../../dm/verity/fec/fec-image.js';
+import { defaultRoots, type VerityParameters } from '../../dm/verity/parameters.js';
 import { maxSaltSize } from '../../dm/verity/superblock.js';
 import { algOptions, runOptions } from '../alg-options.js';
 import { CliError, type Invocation, type OptionHelp } from '../command.js';
@@ -28,6 +28,18 @@ export const fecOptions: Record<string, OptionHelp> = {
   'fec-device': { type: 'string', value: 'FILE', help: 'where the FEC data is; it may be DATA or HASH' },
   'fec-offset': { type: 'string', value: 'BYTES', help: 'where it begins (default: 0)' },
   'fec-roots': { type: 'string', value: 'N', help: 'bytes of parity for each word of 255, from 2 to 24 (default: 2)' },
+};
+
+export const repairOptions: Record<string, OptionHelp> = {
+  'in-place': { type: 'boolean', help: 'repair: write the files themselves' },
+  'dry-run': { type: 'boolean', help: 'repair: say what would be mended, and write nothing' },
+  output: {
+    type: 'string',
+    value: 'FILE',
+    help: 'repair: write the mended DATA there; it appears when all of it is right',
+  },
+  'output-hash': { type: 'string', value: 'FILE', help: 'the same for HASH, where that is another file' },
+  'output-fec': { type: 'string', value: 'FILE', help: 'the same for the FEC file' },
 };
 
 /** Where the FEC data is, if there is any. @throws CliError */

@@ -5,25 +5,13 @@ import {
   type RepairOptions,
   repairVerity,
 } from '../../dm/verity/repair.js';
-import { CliError, type Invocation, type OptionHelp } from '../command.js';
+import { CliError, type Invocation } from '../command.js';
 import { Exit } from '../exit.js';
 import { integerOption, stringOption } from '../option-values.js';
 import { counted } from './counted.js';
 import { fecOption, imageArguments, imageOptions } from './options.js';
 import { withProgress } from './progress.js';
 import { readRootHash } from './root-hash.js';
-
-export const repairOptions: Record<string, OptionHelp> = {
-  'in-place': { type: 'boolean', help: 'repair: write the files themselves' },
-  'dry-run': { type: 'boolean', help: 'repair: say what would be mended, and write nothing' },
-  output: {
-    type: 'string',
-    value: 'FILE',
-    help: 'repair: write the mended DATA there; it appears when all of it is right',
-  },
-  'output-hash': { type: 'string', value: 'FILE', help: 'the same for HASH, where that is another file' },
-  'output-fec': { type: 'string', value: 'FILE', help: 'the same for the FEC file' },
-};
 
 /** `dmalg verity repair DATA HASH ROOT --fec-device FILE` */
 export async function repairImage(invocation: Invocation): Promise<number> {

@@ -1,5 +1,5 @@
-import { checkVerityFec, type FecReport } from '../../dm/verity/fec/fec-check.js';
-import { type Repair, repairVerity } from '../../dm/verity/repair.js';
+import type { FecReport } from '../../dm/verity/fec/fec-check.js';
+import type { Repair } from '../../dm/verity/repair.js';
 import type { BadBlock } from '../../dm/verity/verdict.js';
 import { type Verification, verifyVerity } from '../../dm/verity/verify.js';
 import type { Invocation } from '../command.js';
@@ -23,7 +23,11 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
   if (!found.good) process.stderr.write(veritysetupLines(found));
   const fec = fecOption(invocation);
   const report =
-    fec && (await withProgress(invocation, ({ signal }) => checkVerityFec(data, hash, { ...options, fec, signal })));
+    fec &&
+    (await withProgress(invocation, async ({ signal }) => {
+      const { checkVerityFec } = await import('../../dm/verity/fec/fec-check.js');
+      return checkVerityFec(data, hash, { ...options, fec, signal });
+    }));
   if (report) process.stderr.write(fecLines(report, found.good));
   if (values.json)
     process.stdout.write(`${JSON.stringify({ ...shown(found), ...(report && { fec: report }) }, null, 2)}\n`);
@@ -31,10 +35,11 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
   if (found.good) return Exit.done;
   // As veritysetup ends, unless no repair would give the root hash.
   const isRepairable = report !== undefined && report.beyond === 0 && report.repairable > 0;
-  const mayBeMended =
-    isRepairable &&
-    (found.rootHash ||
-      (await canMend(() => repairVerity(data, hash, rootHash, { ...options, fec: fec!, to: 'dry-run' }))));
+  const repair = async () => {
+    const { repairVerity } = await import('../../dm/verity/repair.js');
+    return repairVerity(data, hash, rootHash, { ...options, fec: fec!, to: 'dry-run' });
+  };
+  const mayBeMended = isRepairable && (found.rootHash || (await canMend(repair)));
   return mayBeMended ? Exit.done : Exit.verification;
 }
 

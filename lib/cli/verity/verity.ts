@@ -1,23 +1,23 @@
 import { CliError, type Command, type Invocation } from '../command.js';
 import { Exit } from '../exit.js';
-import { dumpHeader } from './dump.js';
-import { formatImage } from './format.js';
-import { fecOptions, treeOptions } from './options.js';
-import { repairImage, repairOptions } from './repair.js';
-import { verifyImage } from './verify.js';
+import { fecOptions, repairOptions, treeOptions } from './options.js';
 
-const actions: Record<string, (invocation: Invocation) => Promise<number>> = {
-  format: formatImage,
-  verify: verifyImage,
-  dump: dumpHeader,
-  repair: repairImage,
+type Action = (invocation: Invocation) => Promise<number>;
+
+/** Loaded when they are called, as commands are. */
+const actions: Record<string, () => Promise<Action>> = {
+  format: async () => (await import('./format.js')).formatImage,
+  verify: async () => (await import('./verify.js')).verifyImage,
+  dump: async () => (await import('./dump.js')).dumpHeader,
+  repair: async () => (await import('./repair.js')).repairImage,
 };
 
 async function run(invocation: Invocation): Promise<number> {
   const [name = ''] = invocation.positionals;
-  const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
-  if (!action)
+  const load = Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (!load)
     throw new CliError(`expected ${Object.keys(actions).join(', ')}, got '${name}'; see 'dmalg verity --help'`);
+  const action = await load();
   const status = await action(invocation);
   if (status === Exit.done && invocation.values.verbose) process.stdout.write('Command successful.\n');
   return status;

@@ -5,7 +5,7 @@ import type { BlockHasherOptions } from './block-hasher.js';
 import { eachRun } from './block-runs.js';
 import { inWords, VerityError } from './error.js';
 import type { FecArea } from './fec/fec-image.js';
-import { FecWriter } from './fec/fec-writer.js';
+import type { FecWriter } from './fec/fec-writer.js';
 import type { OnProgress } from './on-progress.js';
 import {
   checkParameters,
@@ -72,7 +72,7 @@ export async function formatVerity(
   checkSomeData(dataBlocks);
   const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
   const { start, layout } = tree;
-  const fec = options.fec && (await FecWriter.open(tree, options.fec, dataFile, hashFile, engine));
+  const fec = options.fec && (await openFecWriter(tree, options.fec, dataFile, hashFile, engine));
   try {
     const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
     await fec?.finish();
@@ -98,6 +98,12 @@ export async function formatVerity(
   } finally {
     await fec?.close();
   }
+}
+
+/** Its modules, a dozen, are loaded where there is FEC: that takes milliseconds. */
+async function openFecWriter(...fields: Parameters<typeof FecWriter.open>): Promise<FecWriter> {
+  const { FecWriter } = await import('./fec/fec-writer.js');
+  return FecWriter.open(...fields);
 }
 
 const cannotWriteTree = 'Input/output error while creating hash area.';

@@ -17,6 +17,7 @@ export interface VerityParameters {
 /** What veritysetup is compiled with. */
 export const verityDefaults = { hash: 'sha256', hashType: 1, dataBlockSize: 4096, hashBlockSize: 4096 } as const;
 export const defaultSaltSize = 32;
+export const defaultRoots = 2;
 
 /** A tree and where it is: everything but its files. */
 export interface Tree extends VerityParameters {

@@ -1,6 +1,6 @@
 import type { BlockFile } from '../block-file.js';
 import { VerityError } from '../error.js';
-import type { Tree } from '../parameters.js';
+import { defaultRoots, type Tree } from '../parameters.js';
 import { coveredHashBlocks, FecLayout } from './fec-layout.js';
 import { maxRoots, minRoots } from './reed-solomon.js';
 
@@ -11,9 +11,6 @@ export interface FecArea {
   /** Bytes of parity for each word of 255, from 2 to 24. Default 2. */
   roots?: number;
 }
-
-/** As veritysetup has it. */
-export const defaultRoots = 2;
 
 /** The files of an image with FEC; some of them may be the same. */
 export interface FecFiles {
