@@ -29,7 +29,9 @@ build/Release/dmalg.node: $(NATIVE) node_modules/.package-lock.json
 	npx node-gyp rebuild $(NODEDIR) --loglevel=error
 	@touch $@
 
+# What has been compiled from files that are gone would be run, and packed.
 dist/.built: $(SOURCES) tsconfig.json node_modules/.package-lock.json
+	rm -rf dist/lib dist/npm dist/test
 	npx tsc -p .
 	@touch $@
 
