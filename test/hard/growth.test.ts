@@ -4,8 +4,12 @@ import { expect } from 'chai';
 import { createCipheriv, createHash, IvChain, openLanes, openTable, Tfm } from '../../lib/index.js';
 
 const cycles = 10_000;
-/** Bytes that the allocator may keep or scatter: less than 2 KiB a cycle would leave. */
-const slack = 16 << 20;
+/**
+ * Bytes that the allocators of V8 and of C may keep or scatter in so many cycles: less than 1 KiB a cycle would leave. They take more until they have what they
+ * work with, some 30 MiB in the first 30,000; what is lost is lost in each 10,000.
+ */
+const slack = 8 << 20;
+const rounds = 5;
 const provider = 'library' as const;
 const bytes = (length: number) => new Uint8Array(length);
 const key = bytes(32);
@@ -62,9 +66,14 @@ describe('10,000 times opened and closed', function () {
         return { descriptors: numberOf('fd'), threads: numberOf('task'), memory: process.memoryUsage.rss() };
       };
       await run(cycles / 10);
-      const before = await run(cycles / 10);
-      const after = await run(cycles);
-      expect({ ...after, memory: 0 }).to.deep.equal({ ...before, memory: 0 });
-      expect(after.memory - before.memory).to.be.at.most(slack);
+      let before = await run(cycles / 10);
+      const growth: number[] = [];
+      do {
+        const after = await run(cycles);
+        expect({ ...after, memory: 0 }).to.deep.equal({ ...before, memory: 0 });
+        growth.push(after.memory - before.memory);
+        before = after;
+      } while (growth.at(-1)! > slack && growth.length < rounds);
+      expect(growth.at(-1), `bytes in each ${cycles}: ${growth}`).to.be.at.most(slack);
     });
 });
