@@ -50,7 +50,7 @@ test-whole: setup build ## every test, in the test kernels too: for a release, o
 
 check: build unit ## types, lint, format, unit tests
 	npx biome check lib npm test tsconfig.json biome.json
-	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c
+	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c test/hard/*.cc
 
 unit: build
 	npx mocha 'dist/test/unit/**/*.test.js'
@@ -72,6 +72,7 @@ asan: setup build ## unit and kernel tests under AddressSanitizer and UBSan
 
 hard: setup build asan ## `make asan`, and what goes wrong, on purpose: kills, failing calls, full disks, little memory, many bios: SEED=N, HARD_SECONDS=N
 	$(CC) -shared -fPIC -O1 -Wall -Wextra -o dist/test/hard/fault.so test/hard/fault.c
+	test/hard/fuzz.sh
 	node --expose-gc node_modules/mocha/bin/mocha.js 'dist/test/hard/*.test.js'
 
 package: setup build ## the npm packages, in dist/packages, and their sizes; for arm64 too after `make cross`
@@ -82,7 +83,7 @@ cross: setup ## the addon for arm64, in build-arm64 (wants g++-aarch64-linux-gnu
 
 format: ## put all code into the one format
 	npx biome check --write lib npm test tsconfig.json biome.json
-	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c
+	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c test/hard/*.cc
 
 clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
 	rm -rf build build-asan build-arm64 dist docs/api

@@ -13,8 +13,8 @@ const bytes = (maxLength: number, minLength = 0) => fc.uint8Array({ minLength, m
 const tight = (from: Uint8Array) => new Uint8Array(from);
 
 /**
- * Bytes from outside in native code, in the place of libFuzzer: that wants clang. Under `make asan` what is out of bounds or undefined ends
- * the process.
+ * Bytes from outside in native code, through its bindings; below them fuzz.cc does the same with libFuzzer, where clang is. Under `make asan` what is
+ * out of bounds or undefined ends the process.
  */
 describe('native code and any bytes', function () {
   this.timeout(0);
