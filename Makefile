@@ -9,6 +9,7 @@ NPM := npm --loglevel=error
 DMALG := node dist/lib/cli/main.js
 SOURCES := $(shell find lib npm test -name '*.ts' -o -name '*.json')
 NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
+C_CODE := $(filter %.cc %.h,$(NATIVE)) $(wildcard test/bench/*.c test/hard/*.c test/hard/*.cc)
 
 .PHONY: help setup build run test test-whole check unit bench docs asan hard package cross format clean
 
@@ -50,7 +51,7 @@ test-whole: setup build ## every test, in the test kernels too: for a release, o
 
 check: build unit ## types, lint, format, unit tests
 	npx biome check lib npm test tsconfig.json biome.json
-	clang-format --dry-run -Werror $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c test/hard/*.cc
+	clang-format --dry-run -Werror $(C_CODE)
 
 unit: build
 	npx mocha 'dist/test/unit/**/*.test.js'
@@ -83,7 +84,7 @@ cross: setup ## the addon for arm64, in build-arm64 (wants g++-aarch64-linux-gnu
 
 format: ## put all code into the one format
 	npx biome check --write lib npm test tsconfig.json biome.json
-	clang-format -i $(filter %.cc %.h,$(NATIVE)) test/bench/*.c test/hard/*.c test/hard/*.cc
+	clang-format -i $(C_CODE)
 
 clean: ## remove what was built (not the cached kernels: ~/.cache/dmalg)
 	rm -rf build build-asan build-arm64 dist docs/api

@@ -24,7 +24,7 @@ enum class LibraryKind : uint32_t {
   ccm = 5,
   chacha20poly1305 = 6,
   random = 7,
-  interleaved = 8  // a digest, of which two units are hashed at once: SHA-256, where the CPU can
+  interleaved = 8  // a digest, of which four units are hashed side by side: SHA-256, where the CPU can
 };
 
 // libcrypto, the one that Node itself carries. Same requests, same bytes, same layouts as AF_ALG.

@@ -99,14 +99,8 @@ bool sha256_units_take(const Units& units) {
 
 void sha256_units(const Units& units, int32_t* results) {
   Plan plan(units.first);
-  for (size_t i = 0; i < units.count;) {
-    size_t left = units.count - i;
-    if (left >= 4)
-      hash_units<4>(plan, units, i, results);
-    else if (left >= 2)
-      hash_units<2>(plan, units, i, results);
-    else
-      hash_units<1>(plan, units, i, results);
-    i += left >= 4 ? 4 : left >= 2 ? 2 : 1;
-  }
+  size_t i = 0;
+  for (; i + 4 <= units.count; i += 4) hash_units<4>(plan, units, i, results);
+  for (; i + 2 <= units.count; i += 2) hash_units<2>(plan, units, i, results);
+  if (i < units.count) hash_units<1>(plan, units, i, results);
 }

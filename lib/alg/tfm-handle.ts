@@ -48,7 +48,7 @@ function openLibrary(name: string, { key }: Seal, library: LibraryAlgorithm): Tf
   return handle;
 }
 
-/** Where the CPU has SHA extensions, two units of a batch are hashed at once; libcrypto hashes one. */
+/** Where the CPU has SHA extensions, four units of a batch are hashed side by side; libcrypto hashes one. */
 function openFastest(kind: LibraryAlgorithm['kind'], evpName: string): TfmHandle | number {
   if (kind !== libraryKind.digest || evpName !== 'SHA256') return binding().library_open(kind, evpName);
   const handle = binding().library_open(libraryKind.interleaved, evpName);

@@ -41,7 +41,7 @@ export function runOptions(invocation: Invocation): {
   };
 }
 
-/** The key from --key or --key-file, which the caller wipes. @throws CliError, or the file's error */
+/** The key from --key or --key-file, which the caller wipes. @throws CliError */
 export function keyOption(invocation: Invocation): { key?: Buffer } {
   const file = stringOption(invocation, 'key-file');
   if (file !== undefined && stringOption(invocation, 'key') !== undefined)

@@ -57,7 +57,7 @@ function concludeBatching(group: Group): string {
   const less = verdictOf(group, single, patch);
   const lost = less.verdict === 'differs' && less.ratio < 1;
   const memory = lost ? 'costs time against' : 'costs no time against';
-  // Within a long request blocks may be hashed two at once, and lanes share it: whatever it is, it is had without more requests.
+  // Within a long request blocks may be hashed four at once, and lanes share it: whatever it is, it is had without more requests.
   const gained = gains(more) ? ', a gain of longer requests, not of more in flight' : '';
   return `${group.name}: a reserved request and a mempool ${memory} allocating all for each bio: ${times(less)} its rate; many blocks a request have ${times(more)} the rate of a block a request${gained}.`;
 }

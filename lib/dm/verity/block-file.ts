@@ -111,10 +111,9 @@ export class BlockFile {
     await this.#handle.datasync();
   }
 
-  /** Gives a new file its name, once it is on stable storage: a full server, or a quota, may say so only then. */
+  /** Gives a new file its name: see commitFiles. */
   async commit(): Promise<void> {
     if (this.#partial === undefined) return;
-    await this.sync();
     await rename(this.#partial, this.path);
     this.#partial = undefined;
   }
@@ -135,6 +134,12 @@ export class BlockFile {
 /** What 'dump' and 'verify' say of a file too short for a superblock; of data, too. @throws VerityError */
 export function checkNotTiny(file: BlockFile): void {
   if (file.size < superblockSize) throw new VerityError(`Header detected but device ${file.path} is too small.`);
+}
+
+/** Gives new files their names, once all are on stable storage: a full server, or a quota, may say so only then. */
+export async function commitFiles(files: ReadonlySet<BlockFile>): Promise<void> {
+  for (const file of files) if (file.isNew) await file.sync();
+  for (const file of files) await file.commit();
 }
 
 function cannotCreate(path: string, cause: Error): VerityError {

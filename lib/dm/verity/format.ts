@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { checkAborted } from '../../alg/abort.js';
-import { BlockFile, checkNotTiny } from './block-file.js';
+import { BlockFile, checkNotTiny, commitFiles } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
 import { eachRun } from './block-runs.js';
 import { inWords, VerityError } from './error.js';
@@ -85,12 +85,7 @@ export async function formatVerity(
       await hashFile.write(bytes, hashOffset);
     }
     checkAborted(signal);
-    await inWords(cannotWriteTree, async () => {
-      // Neither has its name before both are complete.
-      if (hashFile.isNew) await hashFile.sync();
-      await fec?.commit();
-      await hashFile.commit();
-    });
+    await inWords(cannotWriteTree, () => commitFiles(new Set(fec ? [fec.file, hashFile] : [hashFile])));
     const parity = fec && {
       fec: { roots: fec.layout.roots, blocks: fec.layout.rounds * fec.layout.roots, end: fec.end },
     };

@@ -1,4 +1,4 @@
-import { BlockFile } from './block-file.js';
+import { BlockFile, commitFiles } from './block-file.js';
 import { copyFile } from './copy-file.js';
 import type { FecFiles } from './fec/fec-image.js';
 
@@ -54,8 +54,7 @@ export class OpenFiles {
   }
 
   async commit(): Promise<string[]> {
-    for (const file of this.#copies) await file.sync();
-    for (const file of this.#copies) await file.commit();
+    await commitFiles(this.#copies);
     return [...this.#copies].map(({ path }) => path);
   }
 

@@ -24,7 +24,7 @@ export class FecWriter {
   }
 
   /**
-   * The FEC file may be the data or the hash file, behind what is in it; a new one has its name when it is committed.
+   * The FEC file may be the data or the hash file, behind what is in it; a new one has its name when it is committed (commitFiles).
    * @throws VerityError in veritysetup's words, AlgError
    */
   static async open(
@@ -75,19 +75,15 @@ export class FecWriter {
     });
   }
 
-  /** Gives a new FEC file its name. */
-  async commit(): Promise<void> {
-    if (this.#ownsFile) await this.#image.files.fecFile.commit();
+  /** What it writes: a file of its own, or one of the others. */
+  get file(): BlockFile {
+    return this.#image.files.fecFile;
   }
 
   /** Closes it; a new file that has not been committed is removed. */
   async close(): Promise<void> {
     this.#encoder.close();
-    if (this.#ownsFile) await this.#image.files.fecFile.close();
-  }
-
-  get #ownsFile(): boolean {
-    return this.#image.files.fecFile !== this.#image.files.hashFile;
+    if (this.file !== this.#image.files.hashFile) await this.file.close();
   }
 }
 
