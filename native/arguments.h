@@ -55,7 +55,7 @@ inline Op* op_of(napi_env env, napi_value value, long* error) {
   return *error ? nullptr : slot->get();
 }
 
-// Flags of a unit, shared with lib/binding.ts: bit 0 encrypt, bits 1 and 2 what is staged, bit 3 the salt is last.
+// Flags of a unit, shared with lib/base/binding.ts: bit 0 encrypt, bits 1 and 2 what is staged, bit 3 the salt is last.
 constexpr uint32_t flag_encrypt = 1;
 constexpr uint32_t staged_shift = 1;
 constexpr uint32_t flag_salt_last = 8;

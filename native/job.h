@@ -8,7 +8,7 @@
 
 #include "tfm.h"
 
-// CLOCK_MONOTONIC in microseconds, as lib/alg/monotonic.ts.
+// CLOCK_MONOTONIC in microseconds, as lib/base/monotonic.ts.
 inline double monotonic() {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

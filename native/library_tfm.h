@@ -14,7 +14,7 @@ using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Release<EVP_CIPHER_CTX, EV
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Release<EVP_MD_CTX, EVP_MD_CTX_free>>;
 using MacContext = std::unique_ptr<EVP_MAC_CTX, Release<EVP_MAC_CTX, EVP_MAC_CTX_free>>;
 
-// What a library tfm is made of; the numbers are shared with lib/binding.ts.
+// What a library tfm is made of; the numbers are shared with lib/base/binding.ts.
 enum class LibraryKind : uint32_t {
   digest = 0,
   hmac = 1,

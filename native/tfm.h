@@ -8,12 +8,12 @@
 #include <new>
 #include <vector>
 
-// The numbers of these enums are shared with lib/binding.ts.
+// The numbers of these enums are shared with lib/base/binding.ts.
 enum class Type : uint32_t { hash = 0, skcipher = 1, aead = 2, rng = 3 };
 enum class Direction : uint32_t { decrypt = 0, encrypt = 1 };  // ALG_OP_DECRYPT, ALG_OP_ENCRYPT
 
 // What of a unit is in the op already: nothing; its data ("staged"); or its IV too, so that only the read is left,
-// which is the hazard experiment's. The numbers are shared with lib/binding.ts.
+// which is the hazard experiment's. The numbers are shared with lib/base/binding.ts.
 enum class Staged : uint32_t { nothing = 0, data = 1, all = 2 };
 
 // One unit of work: everything one cipher, hash or rng call takes. A null iv continues with the op's own.

@@ -1,6 +1,6 @@
-import type { EngineName } from '../alg/engine.js';
-import type { ProviderName } from '../alg/provider.js';
-import { readSecret } from '../secret.js';
+import { readSecret } from '../base/secret.js';
+import type { EngineName } from '../crypto/engine/engine.js';
+import type { ProviderName } from '../crypto/provider/provider.js';
 import { CliError, type Invocation, type OptionHelp } from './command.js';
 import { statusOf } from './error-status.js';
 import { errorWords } from './error-words.js';

@@ -1,6 +1,6 @@
+import { systemClock } from '../base/clock.js';
+import { LimitedLog } from '../base/limited-log.js';
 import type { TargetEvent } from '../dm/target.js';
-import { LimitedLog } from '../limited-log.js';
-import { systemClock } from '../queue/clock.js';
 import { describeEvent } from './device-events.js';
 
 /** Tells of the bad blocks of a device that is served, as often as one is read: a line each, but no flood of them, and in the end a count. */

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { withoutKeys } from '../without-keys.js';
+import { withoutKeys } from '../base/without-keys.js';
 import { Exit } from './exit.js';
 
 type ParseArgsOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;

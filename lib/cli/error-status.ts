@@ -1,7 +1,7 @@
-import { AlgError } from '../alg/error.js';
+import { AlgError } from '../crypto/error.js';
 import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
-import { type VerityCode, VerityError } from '../dm/verity/error.js';
+import { type VerityCode, VerityError } from '../verity/error.js';
 import { CliError } from './command.js';
 import { Exit } from './exit.js';
 

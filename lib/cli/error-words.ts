@@ -1,5 +1,5 @@
-import { AlgError, errnoName } from '../alg/error.js';
-import { withoutKeys } from '../without-keys.js';
+import { withoutKeys } from '../base/without-keys.js';
+import { AlgError, errnoName } from '../crypto/error.js';
 
 /** What an error says, in a message of ours. */
 export function errorWords(error: unknown): string {

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { createHash, type HashOptions } from '../alg/hash.js';
+import { createHash, type HashOptions } from '../crypto/stream/hash.js';
 import { algName, algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
 import { CliError, type Command, type Invocation } from './command.js';
 import { errorWords } from './error-words.js';

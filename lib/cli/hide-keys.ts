@@ -1,4 +1,4 @@
-import { withoutKeys } from '../without-keys.js';
+import { withoutKeys } from '../base/without-keys.js';
 
 /** Options whose values may hold keys, or be taken for those that do. */
 const secret = /^--(key|key-file|table)(=|$)/;

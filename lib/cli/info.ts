@@ -1,5 +1,5 @@
-import { type Capabilities, capabilities, type OfferedAlgorithm } from '../alg/capabilities.js';
-import { algTypes } from '../alg/proc-crypto.js';
+import { type Capabilities, capabilities, type OfferedAlgorithm } from '../crypto/capabilities.js';
+import { algTypes } from '../crypto/provider/proc-crypto.js';
 import type { Command } from './command.js';
 import { Exit } from './exit.js';
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { VerityError } from '../dm/verity/error.js';
-import { withoutKeys } from '../without-keys.js';
+import { withoutKeys } from '../base/without-keys.js';
+import { VerityError } from '../verity/error.js';
 import { CliError, helpText, parseInvocation } from './command.js';
 import { allCommands, commands } from './commands.js';
 import { statusOf } from './error-status.js';

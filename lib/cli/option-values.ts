@@ -1,4 +1,4 @@
-import { secretOfHex } from '../secret.js';
+import { secretOfHex } from '../base/secret.js';
 import { CliError, type Invocation } from './command.js';
 
 export function stringOption(invocation: Invocation, name: string): string | undefined {

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { chmod, open, realpath, rename, stat } from 'node:fs/promises';
 import type { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { partialPath } from '../partial-path.js';
+import { partialPath } from '../base/partial-path.js';
 import { catchingSignals, signalStatus } from './stop-signals.js';
 
 type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;

@@ -1,4 +1,4 @@
-import { randomStream } from '../alg/random.js';
+import { randomStream } from '../crypto/stream/random.js';
 import { algName, algOptions, runOptions } from './alg-options.js';
 import { CliError, type Command, type Invocation } from './command.js';
 import { Exit } from './exit.js';

@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { Cipher } from '../alg/cipher.js';
-import type { Direction } from '../alg/iv.js';
-import type { SealOptions } from '../alg/one-shot.js';
-import { encrypt as seal, decrypt as unseal } from '../alg/promises.js';
+import type { Direction } from '../crypto/request/iv.js';
+import { Cipher } from '../crypto/stream/cipher.js';
+import type { SealOptions } from '../crypto/stream/one-shot.js';
+import { encrypt as seal, decrypt as unseal } from '../crypto/stream/promises.js';
 import { algName, algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
 import { CliError, type Command, type Invocation } from './command.js';
 import { Exit } from './exit.js';

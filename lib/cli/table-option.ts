@@ -1,4 +1,4 @@
-import { readSecretText } from '../secret.js';
+import { readSecretText } from '../base/secret.js';
 
 /** The table that an option gives: itself, or the file behind @. @throws the file's error */
 export function tableText(value: string): string {

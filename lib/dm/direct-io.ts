@@ -1,6 +1,6 @@
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import { binding } from '../binding.js';
+import { binding } from '../base/binding.js';
 
 /** What no memory for direct I/O needs more than: a page. */
 const page = 4096;

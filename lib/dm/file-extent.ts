@@ -1,5 +1,5 @@
-import { ENXIO } from '../alg/errno.js';
-import { binding } from '../binding.js';
+import { binding } from '../base/binding.js';
+import { ENXIO } from '../base/errno.js';
 
 const seek = (fd: number, at: number, hole: boolean) => binding().file_seek(fd, at, hole);
 

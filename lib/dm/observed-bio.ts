@@ -1,4 +1,4 @@
-import { since, tellBio } from '../observe.js';
+import { since, tellBio } from '../base/observe.js';
 import { Bio } from './bio.js';
 
 /** A bio whose end somebody watches. */

@@ -1,4 +1,4 @@
-import { withoutKeys } from '../without-keys.js';
+import { withoutKeys } from '../base/without-keys.js';
 
 export interface TableErrorFields {
   /** Index in the target's arguments of the one that is wrong, from 0. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
-import { readSecretText, secretOfHex } from '../secret.js';
+import { readSecretText, secretOfHex } from '../base/secret.js';
 
 /** Where credentials lie, in the layout that nbdkit, libnbd and QEMU share. */
 export interface TlsFiles {

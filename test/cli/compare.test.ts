@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { binding } from '../../lib/binding.js';
+import { binding } from '../../lib/base/binding.js';
 import type { IvReport } from '../../lib/compare/iv/report.js';
 import { dmalg, inFolder, startDmalg } from './run.js';
 

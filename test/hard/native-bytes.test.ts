@@ -1,9 +1,9 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { SyncEngine } from '../../lib/alg/engine.js';
-import { ReedSolomon, wordSize } from '../../lib/dm/verity/fec/reed-solomon.js';
+import { SyncEngine } from '../../lib/crypto/engine/engine.js';
 import { AlgError, Tfm } from '../../lib/index.js';
+import { ReedSolomon, wordSize } from '../../lib/verity/fec/reed-solomon.js';
 import { seed } from './seed.js';
 
 const provider = 'library' as const;

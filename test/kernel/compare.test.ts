@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { asynchronousDrivers } from '../../lib/alg/aio-probe.js';
-import { readProcCrypto } from '../../lib/alg/proc-crypto.js';
 import { hazardArm, ivArms } from '../../lib/compare/iv/arms.js';
 import { compareIv, ivDrivers } from '../../lib/compare/iv/iv.js';
 import type { Cell, IvReport } from '../../lib/compare/iv/report.js';
+import { asynchronousDrivers } from '../../lib/crypto/provider/aio-probe.js';
+import { readProcCrypto } from '../../lib/crypto/provider/proc-crypto.js';
 
 const virtio = 'virtio_crypto_aes_cbc';
 const names = ivArms.map(({ name }) => name);

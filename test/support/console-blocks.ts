@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { binding } from '../../lib/binding.js';
+import { binding } from '../../lib/base/binding.js';
 import { needPrograms } from './need-programs.js';
 
 const program = new URL('../../lib/cli/main.js', import.meta.url).pathname;

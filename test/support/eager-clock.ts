@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/queue/clock.js';
+import type { Clock } from '../../lib/base/clock.js';
 
 /** Time in which short waits are over at once, so that a test need not wait for pauses, and long ones, such as timeouts, never are. */
 export class EagerClock implements Clock {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/queue/clock.js';
+import type { Clock } from '../../lib/base/clock.js';
 
 /** Time that passes when the test says so. */
 export class ManualClock implements Clock {

@@ -1,4 +1,4 @@
-import type { Answer, Done, Engine, Work } from '../../lib/alg/engine.js';
+import type { Answer, Done, Engine, Work } from '../../lib/crypto/engine/engine.js';
 
 /** An engine whose completions the test makes, in the order it likes. Real results, unless the test says otherwise. */
 export class ManualEngine implements Engine {

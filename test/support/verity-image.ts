@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FormatOptions, formatVerity } from '../../lib/dm/verity/format.js';
+import { type FormatOptions, formatVerity } from '../../lib/verity/format.js';
 import { randomBytes } from './random-bytes.js';
 
 export interface ImageShape {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { checkAttached, checkBytes, checkInteger, checkWord, wrongType } from '../../lib/alg/bytes.js';
-import { toBytes, withSecret } from '../../lib/alg/data.js';
+import { checkAttached, checkBytes, checkInteger, checkWord, wrongType } from '../../lib/base/bytes.js';
+import { toBytes, withSecret } from '../../lib/crypto/stream/data.js';
 
 type Growing = new (size: number, options: { maxByteLength: number }) => ArrayBuffer;
 

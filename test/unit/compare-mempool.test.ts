@@ -8,10 +8,10 @@ import { compareMempool, type StackResult, stackCases } from '../../lib/compare/
 import { formatMempool } from '../../lib/compare/mempool/table.js';
 import { MempoolTrace, withErrands } from '../../lib/compare/mempool/trace.js';
 import { Bio } from '../../lib/dm/bio.js';
+import type { MakeMempool } from '../../lib/dm/memory/mempool.js';
 import { openTable } from '../../lib/dm/open-table.js';
 import { RamDevice } from '../../lib/dm/ram-device.js';
 import type { BlockDevice } from '../../lib/dm/target.js';
-import type { MakeMempool } from '../../lib/queue/mempool.js';
 import { mempoolReport } from '../support/reports.js';
 
 const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.schema.json', import.meta.url), 'utf8'));

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { openLanes } from '../../lib/alg/engine.js';
 import type { Group } from '../../lib/compare/measure/group.js';
 import { wrongOutputs } from '../../lib/compare/report.js';
 import { bioDepth, unitsArms } from '../../lib/compare/units/arms.js';
@@ -12,6 +11,7 @@ import { BioRecord } from '../../lib/compare/units/record.js';
 import { UnitsTrial } from '../../lib/compare/units/trial.js';
 import { compareUnits } from '../../lib/compare/units/units.js';
 import { openWork, unitsWorks } from '../../lib/compare/units/work.js';
+import { openLanes } from '../../lib/crypto/engine/engine.js';
 
 const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.schema.json', import.meta.url), 'utf8'));
 const parts = ['submit us', 'queue us', 'crypto us', 'completion us'];

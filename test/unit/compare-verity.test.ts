@@ -9,9 +9,9 @@ import { RequestMemory } from '../../lib/compare/verity/request-memory.js';
 import { VerityMaterial, VerityTrial } from '../../lib/compare/verity/trial.js';
 import { compareVerity } from '../../lib/compare/verity/verity.js';
 import type { Bio, BioResult } from '../../lib/dm/bio.js';
+import { makeMempool } from '../../lib/dm/memory/mempool.js';
+import type { MakeRequestSource } from '../../lib/dm/memory/request-source.js';
 import type { BlockDevice } from '../../lib/dm/target.js';
-import { makeMempool } from '../../lib/queue/mempool.js';
-import type { MakeRequestSource } from '../../lib/queue/request-source.js';
 
 const schema = JSON.parse(readFileSync(new URL('../../../lib/compare/report.schema.json', import.meta.url), 'utf8'));
 

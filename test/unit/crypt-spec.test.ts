@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { CryptConvert } from '../../lib/dm/crypt/convert.js';
-import { CryptError } from '../../lib/dm/crypt/error.js';
-import { parseKey, readKey } from '../../lib/dm/crypt/key.js';
-import { sectorNumbers } from '../../lib/dm/crypt/sector-numbers.js';
-import { blockCipherOf, parseCipher } from '../../lib/dm/crypt/spec.js';
+import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
+import { CryptError } from '../../lib/dm/targets/crypt/error.js';
+import { parseKey, readKey } from '../../lib/dm/targets/crypt/key.js';
+import { sectorNumbers } from '../../lib/dm/targets/crypt/sector-numbers.js';
+import { blockCipherOf, parseCipher } from '../../lib/dm/targets/crypt/spec.js';
 
 function refusal(run: () => unknown): string {
   try {

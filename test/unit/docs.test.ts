@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { exitStatuses } from '../../lib/cli/exit.js';
-import { ivModes } from '../../lib/dm/crypt/spec.js';
+import { ivModes } from '../../lib/dm/targets/crypt/spec.js';
 import { targetTypes } from '../../lib/dm/targets/index.js';
 import { consoleBlocks, testBlocks } from '../support/console-blocks.js';
 
@@ -18,9 +18,9 @@ const documents = folders.flatMap((folder) =>
 
 /** Where the optional parameters of a target are known, and how many there are. */
 const options: Record<string, { source: string; count: number }> = {
-  crypt: { source: 'lib/dm/crypt/features.ts', count: 10 },
-  flakey: { source: 'lib/dm/targets/flakey-features.ts', count: 6 },
-  verity: { source: 'lib/dm/verity/target/features.ts', count: 13 },
+  crypt: { source: 'lib/dm/targets/crypt/features.ts', count: 10 },
+  flakey: { source: 'lib/dm/targets/flakey/features.ts', count: 6 },
+  verity: { source: 'lib/dm/targets/verity/features.ts', count: 13 },
 };
 
 /** Words with an underscore, and words before a colon, at the start of a string or a pattern. */

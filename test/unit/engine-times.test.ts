@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { openLanes } from '../../lib/alg/engine.js';
-import { monotonic } from '../../lib/alg/monotonic.js';
+import { monotonic } from '../../lib/base/monotonic.js';
+import { openLanes } from '../../lib/crypto/engine/engine.js';
 import { Tfm } from '../../lib/index.js';
 
 /** How far two readings of a clock may be apart that are the same moment: microseconds. */

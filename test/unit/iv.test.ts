@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto';
 import { expect } from 'chai';
-import { type Direction, ivRule } from '../../lib/alg/iv.js';
+import { type Direction, ivRule } from '../../lib/crypto/request/iv.js';
 
 const key = Buffer.alloc(32, 1);
 

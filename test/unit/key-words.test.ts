@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { withoutKeys } from '../../lib/base/without-keys.js';
 import { openTable } from '../../lib/dm/open-table.js';
-import { withoutKeys } from '../../lib/without-keys.js';
 
 const index = new URL('../../lib/index.js', import.meta.url).href;
 

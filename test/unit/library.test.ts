@@ -1,7 +1,7 @@
 import * as nodeCrypto from 'node:crypto';
 import { expect } from 'chai';
-import { libraryAlgorithm, libraryNames } from '../../lib/alg/library.js';
-import { Tfm } from '../../lib/alg/tfm.js';
+import { libraryAlgorithm, libraryNames } from '../../lib/crypto/provider/library.js';
+import { Tfm } from '../../lib/crypto/request/tfm.js';
 
 describe('what the library knows', () => {
   for (const type of ['hash', 'skcipher', 'aead', 'rng'] as const)

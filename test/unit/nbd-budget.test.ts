@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { LimitedLog } from '../../lib/limited-log.js';
+import { LimitedLog } from '../../lib/base/limited-log.js';
 import { Budget, type Holder } from '../../lib/nbd/server/budget.js';
 import { BufferPool, bufferBytes } from '../../lib/nbd/server/buffer-pool.js';
 import { ManualClock } from '../support/manual-clock.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { AlgError } from '../../lib/alg/error.js';
-import { pad, unpad } from '../../lib/alg/padding.js';
+import { AlgError } from '../../lib/crypto/error.js';
+import { pad, unpad } from '../../lib/crypto/stream/padding.js';
 
 describe('PKCS#7', () => {
   it('fills a block with the number of bytes that it fills, and takes them off again', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { findAlgorithm, parseProcCrypto } from '../../lib/alg/proc-crypto.js';
+import { findAlgorithm, parseProcCrypto } from '../../lib/crypto/provider/proc-crypto.js';
 
 /** As Linux 6.1 and 6.12 write it: blocks in no order, each ended by an empty line. */
 const text = `name         : cbc(aes)

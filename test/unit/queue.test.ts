@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Work } from '../../lib/alg/engine.js';
-import { Backlog } from '../../lib/queue/backlog.js';
-import { Mempool } from '../../lib/queue/mempool.js';
-import { SortedQueue } from '../../lib/queue/sorted-queue.js';
+import type { Work } from '../../lib/crypto/engine/engine.js';
+import { Backlog } from '../../lib/dm/memory/backlog.js';
+import { Mempool } from '../../lib/dm/memory/mempool.js';
+import { SortedQueue } from '../../lib/dm/targets/crypt/sorted-queue.js';
 import { ManualEngine, permutations } from '../support/manual-engine.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

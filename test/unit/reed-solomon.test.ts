@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { SyncEngine } from '../../lib/alg/engine.js';
-import { Parity, ReedSolomon, wordSize } from '../../lib/dm/verity/fec/reed-solomon.js';
+import { SyncEngine } from '../../lib/crypto/engine/engine.js';
+import { Parity, ReedSolomon, wordSize } from '../../lib/verity/fec/reed-solomon.js';
 import { seeded } from '../support/manual-engine.js';
 
 const columns = 40;

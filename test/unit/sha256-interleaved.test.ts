@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { binding, libraryKind } from '../../lib/binding.js';
+import { binding, libraryKind } from '../../lib/base/binding.js';
 import { fill } from '../support/veritysetup.js';
 
 describe('SHA-256 of units side by side', () => {

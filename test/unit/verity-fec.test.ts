@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkVerityFec } from '../../lib/dm/verity/fec/fec-check.js';
-import { coveredHashBlocks, FecLayout } from '../../lib/dm/verity/fec/fec-layout.js';
-import { ParityEncoder } from '../../lib/dm/verity/fec/parity-encoder.js';
-import { ReedSolomon } from '../../lib/dm/verity/fec/reed-solomon.js';
-import { formatVerity } from '../../lib/dm/verity/format.js';
+import { checkVerityFec } from '../../lib/verity/fec/fec-check.js';
+import { coveredHashBlocks, FecLayout } from '../../lib/verity/fec/fec-layout.js';
+import { ParityEncoder } from '../../lib/verity/fec/parity-encoder.js';
+import { ReedSolomon } from '../../lib/verity/fec/reed-solomon.js';
+import { formatVerity } from '../../lib/verity/format.js';
 import { seeded } from '../support/manual-engine.js';
 
 function noise(bytes: number, seed: number): Buffer {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { VerityError } from '../../lib/dm/verity/error.js';
-import { formatSuperblock, parseSuperblock, type Superblock } from '../../lib/dm/verity/superblock.js';
-import { treeLayout, treeStart } from '../../lib/dm/verity/tree-layout.js';
+import { VerityError } from '../../lib/verity/error.js';
+import { formatSuperblock, parseSuperblock, type Superblock } from '../../lib/verity/superblock.js';
+import { treeLayout, treeStart } from '../../lib/verity/tree-layout.js';
 
 const good: Superblock = {
   uuid: '11111111-2222-3333-4444-55555555aAbB'.toLowerCase(),

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { Tfm } from '../../lib/alg/tfm.js';
-import { BlockHasher } from '../../lib/dm/verity/block-hasher.js';
-import { VerityError } from '../../lib/dm/verity/error.js';
+import { Tfm } from '../../lib/crypto/request/tfm.js';
+import { BlockHasher } from '../../lib/verity/block-hasher.js';
+import { VerityError } from '../../lib/verity/error.js';
 
 const bytes = (length: number, seed: number) => Buffer.alloc(length).map((_, at) => (at * 7 + seed) % 251);
 

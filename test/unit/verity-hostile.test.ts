@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { SyncEngine } from '../../lib/alg/engine.js';
+import { SyncEngine } from '../../lib/crypto/engine/engine.js';
 import { AbortError, dumpVerity, formatVerity, VerityError, verifyVerity } from '../../lib/index.js';
 import { fill, generator } from '../support/veritysetup.js';
 

@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { formatVerity } from '../../lib/dm/verity/format.js';
-import { type Repair, type RepairOptions, repairVerity } from '../../lib/dm/verity/repair.js';
-import { verifyVerity } from '../../lib/dm/verity/verify.js';
+import { formatVerity } from '../../lib/verity/format.js';
+import { type Repair, type RepairOptions, repairVerity } from '../../lib/verity/repair.js';
+import { verifyVerity } from '../../lib/verity/verify.js';
 import { seeded } from '../support/manual-engine.js';
 
 const blockSize = 512;

@@ -1,4 +1,4 @@
-import { binding } from '../../binding.js';
+import { binding } from '../../base/binding.js';
 import { compareAll, experiments } from '../../compare/all.js';
 import { baseArm, ivArms } from '../../compare/iv/arms.js';
 import { compareIv, ivDrivers, ivPresets } from '../../compare/iv/iv.js';

@@ -1,4 +1,4 @@
-import { dumpVerity } from '../../dm/verity/dump.js';
+import { dumpVerity } from '../../verity/dump.js';
 import { CliError, type Invocation } from '../command.js';
 import { Exit } from '../exit.js';
 import { headerJson, headerText } from './header.js';

@@ -1,4 +1,4 @@
-import { formatVerity } from '../../dm/verity/format.js';
+import { formatVerity } from '../../verity/format.js';
 import type { Invocation } from '../command.js';
 import { stringOption } from '../option-values.js';
 import { headerJson, headerText } from './header.js';

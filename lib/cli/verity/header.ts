@@ -1,4 +1,4 @@
-import type { VerityParameters } from '../../dm/verity/parameters.js';
+import type { VerityParameters } from '../../verity/parameters.js';
 
 export interface Header extends VerityParameters {
   uuid: string | undefined;

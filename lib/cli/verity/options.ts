@@ -1,9 +1,9 @@
-import { type Engine, openLanes } from '../../alg/engine.js';
-import type { ProviderName } from '../../alg/provider.js';
-import { VerityError } from '../../dm/verity/error.js';
-import type { FecArea } from '../../dm/verity/fec/fec-image.js';
-import { defaultRoots, type VerityParameters } from '../../dm/verity/parameters.js';
-import { maxSaltSize } from '../../dm/verity/superblock.js';
+import { type Engine, openLanes } from '../../crypto/engine/engine.js';
+import type { ProviderName } from '../../crypto/provider/provider.js';
+import { VerityError } from '../../verity/error.js';
+import type { FecArea } from '../../verity/fec/fec-image.js';
+import { defaultRoots, type VerityParameters } from '../../verity/parameters.js';
+import { maxSaltSize } from '../../verity/superblock.js';
 import { algOptions, runOptions } from '../alg-options.js';
 import { CliError, type Invocation, type OptionHelp } from '../command.js';
 import { integerOption, stringOption } from '../option-values.js';

@@ -4,7 +4,7 @@ import {
   type RepairedBlock,
   type RepairOptions,
   repairVerity,
-} from '../../dm/verity/repair.js';
+} from '../../verity/repair.js';
 import { CliError, type Invocation } from '../command.js';
 import { Exit } from '../exit.js';
 import { integerOption, stringOption } from '../option-values.js';

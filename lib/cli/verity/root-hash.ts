@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { VerityError } from '../../dm/verity/error.js';
+import { VerityError } from '../../verity/error.js';
 import { errorWords } from '../error-words.js';
 import { Exit } from '../exit.js';
 import { completeFile } from '../output.js';

@@ -1,7 +1,7 @@
-import type { FecReport } from '../../dm/verity/fec/fec-check.js';
-import type { Repair } from '../../dm/verity/repair.js';
-import type { BadBlock } from '../../dm/verity/verdict.js';
-import { type Verification, verifyVerity } from '../../dm/verity/verify.js';
+import type { FecReport } from '../../verity/fec/fec-check.js';
+import type { Repair } from '../../verity/repair.js';
+import type { BadBlock } from '../../verity/verdict.js';
+import { type Verification, verifyVerity } from '../../verity/verify.js';
 import type { Invocation } from '../command.js';
 import { Exit } from '../exit.js';
 import { integerOption, stringOption } from '../option-values.js';
@@ -25,7 +25,7 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
   const report =
     fec &&
     (await withProgress(invocation, async ({ signal }) => {
-      const { checkVerityFec } = await import('../../dm/verity/fec/fec-check.js');
+      const { checkVerityFec } = await import('../../verity/fec/fec-check.js');
       return checkVerityFec(data, hash, { ...options, fec, signal });
     }));
   if (report) process.stderr.write(fecLines(report, found.good));
@@ -36,7 +36,7 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
   // As veritysetup ends, unless no repair would give the root hash.
   const isRepairable = report !== undefined && report.beyond === 0 && report.repairable > 0;
   const repair = async () => {
-    const { repairVerity } = await import('../../dm/verity/repair.js');
+    const { repairVerity } = await import('../../verity/repair.js');
     return repairVerity(data, hash, rootHash, { ...options, fec: fec!, to: 'dry-run' });
   };
   const mayBeMended = isRepairable && (found.rootHash || (await canMend(repair)));

@@ -1,5 +1,5 @@
-import { AlgError } from '../../alg/error.js';
-import type { Tfm } from '../../alg/tfm.js';
+import { AlgError } from '../../crypto/error.js';
+import type { Tfm } from '../../crypto/request/tfm.js';
 import {
   type Driver,
   fastestSynchronous,

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import type { Direction } from '../../alg/iv.js';
-import type { Tfm } from '../../alg/tfm.js';
-import type { ChainDone } from '../../queue/deliveries.js';
-import { type ChainMode, IvChain } from '../../queue/iv-chain.js';
+import type { ChainDone } from '../../chain/deliveries.js';
+import { type ChainMode, IvChain } from '../../chain/iv-chain.js';
+import type { Direction } from '../../crypto/request/iv.js';
+import type { Tfm } from '../../crypto/request/tfm.js';
 import type { Outcome, Trial } from '../measure/experiment.js';
 import type { IvMaterial } from './material.js';
 

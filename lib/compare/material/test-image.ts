@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sectorSize } from '../../dm/bio.js';
-import { formatVerity, type VerityImage } from '../../dm/verity/format.js';
+import { formatVerity, type VerityImage } from '../../verity/format.js';
 import { fill } from './fill.js';
 
 const blockSize = 4096;

@@ -1,7 +1,7 @@
-import { asynchronousDrivers } from '../../alg/aio-probe.js';
-import { AlgError } from '../../alg/error.js';
-import { type Algorithm, readProcCrypto } from '../../alg/proc-crypto.js';
-import { Tfm } from '../../alg/tfm.js';
+import { AlgError } from '../../crypto/error.js';
+import { asynchronousDrivers } from '../../crypto/provider/aio-probe.js';
+import { type Algorithm, readProcCrypto } from '../../crypto/provider/proc-crypto.js';
+import { Tfm } from '../../crypto/request/tfm.js';
 
 /** Somebody who can do an algorithm: a driver of the kernel's, or the library. */
 export interface Driver {

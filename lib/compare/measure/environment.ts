@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, loadavg, release, totalmem, version } from 'node:os';
-import { type AioProbe, probeAio } from '../../alg/aio-probe.js';
-import { binding } from '../../binding.js';
+import { binding } from '../../base/binding.js';
+import { type AioProbe, probeAio } from '../../crypto/provider/aio-probe.js';
 import type { Driver } from './drivers.js';
 
 export interface DriverDescription {

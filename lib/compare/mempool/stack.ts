@@ -1,9 +1,9 @@
 import { sectorSize } from '../../dm/bio.js';
 import type { Device } from '../../dm/device.js';
+import type { MakeMempool } from '../../dm/memory/mempool.js';
 import { type OpenTableOptions, openTable } from '../../dm/open-table.js';
 import { RamDevice } from '../../dm/ram-device.js';
 import type { BlockDevice } from '../../dm/target.js';
-import type { MakeMempool } from '../../queue/mempool.js';
 import { fill } from '../material/fill.js';
 import type { TestImage } from '../material/test-image.js';
 import type { StackCase } from './mempool.js';

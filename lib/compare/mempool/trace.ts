@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { type MakeMempool, Mempool, type MempoolOptions } from '../../dm/memory/mempool.js';
 import { named } from '../../dm/open-table.js';
 import type { BlockDevice } from '../../dm/target.js';
-import { type MakeMempool, Mempool, type MempoolOptions } from '../../queue/mempool.js';
 
 /** A bio on a device of a stack, and the bio above that waits for it. */
 export interface Errand {

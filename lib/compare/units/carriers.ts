@@ -1,7 +1,7 @@
-import type { Done } from '../../alg/engine.js';
-import { monotonic } from '../../alg/monotonic.js';
-import type { Request } from '../../alg/request.js';
-import type { Tfm } from '../../alg/tfm.js';
+import { monotonic } from '../../base/monotonic.js';
+import type { Done } from '../../crypto/engine/engine.js';
+import type { Request } from '../../crypto/request/request.js';
+import type { Tfm } from '../../crypto/request/tfm.js';
 import { putSector, sectorsPerUnit, type UnitsBio } from './material.js';
 import type { BioRecord } from './record.js';
 import { batchFields, type UnitsWork, unitsPerBio } from './work.js';

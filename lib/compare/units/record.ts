@@ -1,5 +1,5 @@
-import type { Work } from '../../alg/engine.js';
-import { monotonic } from '../../alg/monotonic.js';
+import { monotonic } from '../../base/monotonic.js';
+import type { Work } from '../../crypto/engine/engine.js';
 import { unitsPerBio } from './work.js';
 
 /** Pieces of time, in microseconds. */

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { type Engine, type EngineName, openLanes } from '../../alg/engine.js';
-import { AlgError } from '../../alg/error.js';
-import { readProcCrypto } from '../../alg/proc-crypto.js';
-import type { Tfm } from '../../alg/tfm.js';
+import { type Engine, type EngineName, openLanes } from '../../crypto/engine/engine.js';
+import { AlgError } from '../../crypto/error.js';
+import { readProcCrypto } from '../../crypto/provider/proc-crypto.js';
+import type { Tfm } from '../../crypto/request/tfm.js';
 import type { Driver } from '../measure/drivers.js';
 import { describeEnvironment } from '../measure/environment.js';
 import type { Plan } from '../measure/experiment.js';

@@ -1,10 +1,10 @@
 import { createDecipheriv, createHash } from 'node:crypto';
-import type { BatchFields } from '../../alg/batch.js';
-import type { Engine, EngineName } from '../../alg/engine.js';
-import type { Direction } from '../../alg/iv.js';
-import type { ProviderName } from '../../alg/provider.js';
-import type { Salt } from '../../alg/salt.js';
-import { Tfm } from '../../alg/tfm.js';
+import type { Engine, EngineName } from '../../crypto/engine/engine.js';
+import type { ProviderName } from '../../crypto/provider/provider.js';
+import type { BatchFields } from '../../crypto/request/batch.js';
+import type { Direction } from '../../crypto/request/iv.js';
+import type { Salt } from '../../crypto/request/salt.js';
+import { Tfm } from '../../crypto/request/tfm.js';
 import { fill } from '../material/fill.js';
 import { referenceSha256 } from '../material/reference-sha256.js';
 import { ReferenceXts } from '../material/reference-xts.js';

@@ -1,4 +1,4 @@
-import { type MakeRequestSource, makeRequestSource } from '../../queue/request-source.js';
+import { type MakeRequestSource, makeRequestSource } from '../../dm/memory/request-source.js';
 import type { PublishedFigure } from '../measure/group.js';
 import type { Pairs } from '../measure/verdict.js';
 import { AllocatedSource, OneRequestSource } from './sources.js';

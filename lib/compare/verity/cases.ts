@@ -1,4 +1,4 @@
-import type { ProviderName } from '../../alg/provider.js';
+import type { ProviderName } from '../../crypto/provider/provider.js';
 import { formatSize } from '../text/table.js';
 
 /** Work that all arms do in turn. */

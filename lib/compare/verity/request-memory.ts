@@ -1,4 +1,4 @@
-import type { BioRequests, MakeRequestSource } from '../../queue/request-source.js';
+import type { BioRequests, MakeRequestSource } from '../../dm/memory/request-source.js';
 
 /** What the requests of a device are made of: it is counted, and it may come to an end. */
 export class RequestMemory {

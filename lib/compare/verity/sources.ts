@@ -1,5 +1,5 @@
-import type { MemoryUsage, Mempool } from '../../queue/mempool.js';
-import type { BioRequests, RequestSource, RequestSourceOptions } from '../../queue/request-source.js';
+import type { MemoryUsage, Mempool } from '../../dm/memory/mempool.js';
+import type { BioRequests, RequestSource, RequestSourceOptions } from '../../dm/memory/request-source.js';
 
 /** A request for one block, reserved with its bio, for which each next block waits: dm-verity in 2018. */
 export class OneRequestSource<T> implements RequestSource<T> {

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AlgError } from '../../alg/error.js';
-import { readProcCrypto } from '../../alg/proc-crypto.js';
-import { Tfm } from '../../alg/tfm.js';
+import { AlgError } from '../../crypto/error.js';
+import { readProcCrypto } from '../../crypto/provider/proc-crypto.js';
+import { Tfm } from '../../crypto/request/tfm.js';
 import type { Device } from '../../dm/device.js';
 import { openTable } from '../../dm/open-table.js';
 import { TestImage } from '../material/test-image.js';

@@ -1,5 +1,5 @@
-import type { ProviderName } from '../../alg/provider.js';
-import { binding } from '../../binding.js';
+import { binding } from '../../base/binding.js';
+import type { ProviderName } from '../../crypto/provider/provider.js';
 import { sectorSize } from '../../dm/bio.js';
 import type { Device } from '../../dm/device.js';
 import { openTable } from '../../dm/open-table.js';

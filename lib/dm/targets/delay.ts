@@ -1,4 +1,4 @@
-import type { Clock } from '../../queue/clock.js';
+import type { Clock } from '../../base/clock.js';
 import { type Area, openArea, takeArea } from '../area.js';
 import { Arguments } from '../arguments.js';
 import type { Bio } from '../bio.js';

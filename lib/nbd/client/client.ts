@@ -1,5 +1,5 @@
-import { debug } from '../../observe.js';
-import { type Clock, systemClock } from '../../queue/clock.js';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { debug } from '../../base/observe.js';
 import { Command, CommandFlag } from '../protocol.js';
 import { formatNbdUri, type NbdUri } from '../uri.js';
 import { Connection } from './connection.js';

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Clock } from '../../queue/clock.js';
+import type { Clock } from '../../base/clock.js';
 import { Disconnected, type Inbound } from '../inbound.js';
 import {
   Command,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, isIP, type Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import { connect as connectTls } from 'node:tls';
-import type { Clock } from '../../queue/clock.js';
+import type { Clock } from '../../base/clock.js';
 import { Disconnected, Inbound } from '../inbound.js';
 import { clientCredentials, TlsError } from '../tls.js';
 import type { NbdUri } from '../uri.js';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../queue/clock.js';
+import type { Clock } from '../../base/clock.js';
 
 /** Who holds bytes of a budget. */
 export interface Holder {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { LimitedLog } from '../../limited-log.js';
-import { type Clock, systemClock } from '../../queue/clock.js';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { LimitedLog } from '../../base/limited-log.js';
 import { maxPayload } from '../protocol.js';
 import { type Address, addressOf } from './address.js';
 import { Budget } from './budget.js';

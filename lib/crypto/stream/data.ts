@@ -1,0 +1,45 @@
+import { checkBytes, wrongType } from '../../base/bytes.js';
+
+/** What messages, keys and IVs may be given as. A string is read in its encoding, UTF-8 unless another is named. */
+export type Data = string | ArrayBuffer | NodeJS.ArrayBufferView;
+
+/**
+ * The bytes of it, without copying what is bytes already.
+ * @throws TypeError naming the argument, for anything else and for shared, resizable or detached memory
+ */
+export function toBytes(title: string, data: Data, encoding?: BufferEncoding): Uint8Array {
+  if (typeof data === 'string') {
+    checkEncoding(`${title}'s encoding`, encoding);
+    return Buffer.from(data, encoding);
+  }
+  const expected = 'a string, Buffer, TypedArray, DataView or ArrayBuffer';
+  if (!ArrayBuffer.isView(data) && !(data instanceof ArrayBuffer)) throw wrongType(title, expected, data);
+  const bytes =
+    data instanceof Uint8Array
+      ? data
+      : ArrayBuffer.isView(data)
+        ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+        : new Uint8Array(data);
+  checkBytes(title, bytes);
+  return bytes;
+}
+
+/** @throws TypeError */
+export function checkEncoding(title: string, encoding: BufferEncoding | undefined): void {
+  if (encoding !== undefined && !Buffer.isEncoding(encoding))
+    throw new TypeError(`${title}: expected an encoding of Buffer's, got ${String(encoding)}`);
+}
+
+/**
+ * Calls `use` with the bytes of a secret. A string's bytes are a copy made here, and are wiped afterwards; bytes stay the
+ * caller's.
+ */
+export function withSecret<T>(title: string, secret: Data | undefined, use: (bytes?: Uint8Array) => T): T {
+  if (secret === undefined) return use();
+  const bytes = toBytes(title, secret);
+  try {
+    return use(bytes);
+  } finally {
+    if (typeof secret === 'string') bytes.fill(0);
+  }
+}

@@ -1,0 +1,30 @@
+import { AlgError } from '../crypto/error.js';
+
+export type VerityCode = 'EINVAL' | 'ENODEV' | 'EIO' | 'EPERM';
+
+/** Why a verity image cannot be made, read or trusted. */
+export class VerityError extends Error {
+  override readonly name = 'VerityError';
+  constructor(
+    /** In veritysetup's words where it has some; it has two lines for some. */
+    message: string,
+    /** EINVAL: wrong parameters, or no verity image; ENODEV: cannot be opened; EIO: cannot be read or written, or ends too soon; EPERM: not to be trusted. */
+    readonly code: VerityCode = 'EINVAL',
+    /** What veritysetup leaves to guessing. */
+    readonly detail?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Runs what reads and writes files: what the system says of it comes after veritysetup's words. @throws VerityError EIO; what is no error of the system */
+export async function inWords<T>(words: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (cause instanceof AlgError || code === undefined || code === 'ABORT_ERR') throw cause;
+    throw new VerityError(words, 'EIO', message, { cause });
+  }
+}

@@ -1,0 +1,91 @@
+import { timingSafeEqual } from 'node:crypto';
+import { checkAborted } from '../base/abort.js';
+import type { BlockFile } from './block-file.js';
+import { inWords, VerityError } from './error.js';
+import type { OnProgress } from './on-progress.js';
+import { OpenFiles } from './open-files.js';
+import { type ImageOptions, openImage, openImageTree } from './open-image.js';
+import type { Tree, VerityParameters } from './parameters.js';
+import { TreeReader } from './tree-reader.js';
+import { type BadBlock, Verdict } from './verdict.js';
+
+export interface VerifyOptions extends ImageOptions {
+  /** How many bad blocks are listed; all are counted. Default 1000. */
+  maxErrors?: number;
+  onProgress?: OnProgress;
+  signal?: AbortSignal;
+}
+
+export interface Verification {
+  good: boolean;
+  /** Whether the block at the top has the root hash given. If not, nothing below it has been looked at. */
+  rootHash: boolean;
+  /** The first bad blocks: hash blocks from the top, then data blocks, each in order. */
+  bad: BadBlock[];
+  /** How many there are of each. */
+  badHashBlocks: number;
+  badDataBlocks: number;
+  /** Blocks below a bad hash block: there is no digest to judge them by. They are not in `bad`. */
+  unverifiableHashBlocks: number;
+  unverifiableDataBlocks: number;
+  parameters: VerityParameters;
+}
+
+/**
+ * Verifies data against its hash tree, from the root hash down, and finds every bad block. Resolves also where it is bad.
+ * @throws VerityError for what cannot be looked at, in veritysetup's words; AlgError, AbortError
+ */
+export async function verifyVerity(
+  dataPath: string,
+  hashPath: string,
+  rootHash: Uint8Array,
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  const { maxErrors = 1000, signal } = options;
+  checkAborted(signal);
+  await using files = new OpenFiles();
+  const { parameters, dataFile, hashFile } = await openImage(files, dataPath, hashPath, options);
+  const tree = openImageTree(parameters, options);
+  using _hasher = tree.hasher;
+  if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
+  checkLengths(tree, dataFile, hashFile);
+  return await verifyTree(tree, dataFile, hashFile, rootHash, { ...options, maxErrors });
+}
+
+/** Before anything is read: a superblock may say anything. */
+function checkLengths(tree: Tree, dataFile: BlockFile, hashFile: BlockFile): void {
+  const { dataBlocks, dataBlockSize, hashBlockSize, start, layout } = tree;
+  for (const [file, what, needed] of [
+    [dataFile, `${dataBlocks} data blocks`, dataBlocks * dataBlockSize],
+    [hashFile, `a tree of ${layout.hashBlocks} hash blocks`, (start + layout.hashBlocks) * hashBlockSize],
+  ] as const)
+    if (needed > file.size)
+      throw new VerityError(
+        'Verification of data area failed.',
+        'EIO',
+        `${file.path} has ${file.size} bytes, and ${what} need ${needed}`,
+      );
+}
+
+async function verifyTree(
+  tree: Tree,
+  dataFile: BlockFile,
+  hashFile: BlockFile,
+  rootHash: Uint8Array,
+  options: VerifyOptions & { maxErrors: number },
+): Promise<Verification> {
+  const { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt, layout } = tree;
+  const verdict = new Verdict(tree, dataFile.path, hashFile.path, options.maxErrors);
+  const reader = new TreeReader(tree, dataFile, hashFile, verdict, options);
+  const top = layout.levels.length - 1;
+  const trusted = await inWords('Verification of data area failed.', async () => {
+    const good = timingSafeEqual(await reader.topDigest(), rootHash);
+    if (!good) verdict.bad(top, 0, 'digest');
+    // The lower levels are judged by the upper ones; the data, which is level -1, last.
+    for (let level = top - 1; good && level >= -1; level--) await reader.verifyLevel(level);
+    return good;
+  });
+  if (!trusted) verdict.nothingBelow(top);
+  const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
+  return { ...verdict.result(), rootHash: trusted, parameters };
+}
