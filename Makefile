@@ -11,7 +11,7 @@ SOURCES := $(shell find lib npm test -name '*.ts' -o -name '*.json')
 NATIVE := $(wildcard native/*.cc native/*.h) binding.gyp
 C_CODE := $(filter %.cc %.h,$(NATIVE)) $(wildcard test/bench/*.c test/hard/*.c test/hard/*.cc)
 
-.PHONY: help setup build run test test-whole check unit bench docs asan hard package cross format clean
+.PHONY: help setup build run test test-whole check unit bench docs asan hard mutants package cross format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ hard: setup build asan ## `make asan`, and what goes wrong, on purpose: kills, f
 	$(CC) -shared -fPIC -O1 -Wall -Wextra -o dist/test/hard/fault.so test/hard/fault.c
 	test/hard/fuzz.sh
 	node --expose-gc node_modules/mocha/bin/mocha.js 'dist/test/hard/*.test.js'
+
+mutants: setup build ## wrong changes, one at a time, in a copy: which of them the tests notice; an hour
+	node dist/test/mutants/run.js $(NODEDIR)
 
 package: setup build ## the npm packages, in dist/packages, and their sizes; for arm64 too after `make cross`
 	node dist/npm/pack.js
