@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import type { Direction } from '../crypto/request/iv.js';
-import type { CryptConvert } from '../dm/targets/crypt/convert.js';
+import type { CryptConvert } from '../crypto/sector/convert.js';
 
 /** Fills as much of a buffer as there is, from where the last call ended; fewer bytes only at the end. */
 export type Reader = (into: Buffer) => Promise<number>;

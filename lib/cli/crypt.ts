@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
+import { CryptConvert } from '../crypto/sector/convert.js';
+import { CryptError } from '../crypto/sector/error.js';
 import { isSameFile } from '../dm/same-file.js';
-import { CryptConvert } from '../dm/targets/crypt/convert.js';
-import { CryptError } from '../dm/targets/crypt/error.js';
 import { algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
 import { CliError, type Command, type Invocation } from './command.js';
 import {

@@ -1,10 +1,10 @@
+import type { MemoryUsage } from '../base/mempool.js';
 import { debug } from '../base/observe.js';
 import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
 import { DeviceError } from './device-error.js';
 import type { Extent } from './extent.js';
 import type { DeviceReport, LineReport, MappedReport } from './holdings.js';
 import type { MappedLine, MappedTable } from './mapped-table.js';
-import type { MemoryUsage } from './memory/mempool.js';
 import { RangeLock } from './range-lock.js';
 import { splitArgs } from './split-args.js';
 import type { BlockDevice } from './target.js';

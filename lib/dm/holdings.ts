@@ -1,5 +1,5 @@
+import type { MemoryUsage } from '../base/mempool.js';
 import type { EngineHoldings } from '../crypto/engine/engine.js';
-import type { MemoryUsage } from './memory/mempool.js';
 
 /** A mempool: bytes that lie ready and that are taken, and who waits for an element. */
 export interface MempoolHoldings extends MemoryUsage {

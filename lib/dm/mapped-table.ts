@@ -1,7 +1,7 @@
+import type { Mempool } from '../base/mempool.js';
 import { bioChannel } from '../base/observe.js';
 import { type Bio, sectorSize } from './bio.js';
 import { type Extent, extentOf } from './extent.js';
-import type { Mempool } from './memory/mempool.js';
 import { observed } from './observed-bio.js';
 import { Join } from './split.js';
 import type { TableLine } from './table.js';

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../base/clock.js';
+import { type MakeMempool, type Mempool, makeMempool as ownMempool } from '../base/mempool.js';
 import { debug } from '../base/observe.js';
 import type { NbdClientOptions } from '../nbd/client/client.js';
 import { isNbdUri } from '../nbd/uri.js';
@@ -7,7 +8,6 @@ import { Device } from './device.js';
 import { extentOf } from './extent.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { type MappedLine, MappedTable } from './mapped-table.js';
-import { type MakeMempool, type Mempool, makeMempool as ownMempool } from './memory/mempool.js';
 import { type MakeRequestSource, makeRequestSource as ownRequests } from './memory/request-source.js';
 import { NbdDevice, type NbdDeviceOptions } from './nbd-device.js';
 import { RamDevice } from './ram-device.js';

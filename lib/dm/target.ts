@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.js';
+import type { MakeMempool, MemoryUsage } from '../base/mempool.js';
 import type { TfmOptions } from '../crypto/request/tfm.js';
 import type { Bio } from './bio.js';
 import type { Extent } from './extent.js';
 import type { DeviceHoldings, MappedReport, TargetHoldings } from './holdings.js';
-import type { MakeMempool, MemoryUsage } from './memory/mempool.js';
 import type { MakeRequestSource } from './memory/request-source.js';
 
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */

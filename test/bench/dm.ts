@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
 import { openLanes, openTable } from '../../lib/index.js';
 import { pair } from './pair.js';
 

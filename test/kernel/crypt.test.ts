@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
 import { openTable } from '../../lib/dm/open-table.js';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { cases, listed, refused } from './crypt-cases.js';
 import { DmGuest, ourRefusal, readAt, writeAt } from './dm-guest.js';

@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { release } from 'node:os';
 import { expect } from 'chai';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
 import { openTable } from '../../lib/dm/open-table.js';
 import { TableError } from '../../lib/dm/table-error.js';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
 import { addKey, keyctl } from '../support/keyctl.js';
 
 const size = 16384;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
+import { makeMempool } from '../../lib/base/mempool.js';
 import type { Group, GroupResult, GroupsReport } from '../../lib/compare/measure/group.js';
 import { batched, patch, serial, single, verityArms } from '../../lib/compare/verity/arms.js';
 import { caseName, type VerityCase, verityCases } from '../../lib/compare/verity/cases.js';
@@ -9,7 +10,6 @@ import { RequestMemory } from '../../lib/compare/verity/request-memory.js';
 import { VerityMaterial, VerityTrial } from '../../lib/compare/verity/trial.js';
 import { compareVerity } from '../../lib/compare/verity/verity.js';
 import type { Bio, BioResult } from '../../lib/dm/bio.js';
-import { makeMempool } from '../../lib/dm/memory/mempool.js';
 import type { MakeRequestSource } from '../../lib/dm/memory/request-source.js';
 import type { BlockDevice } from '../../lib/dm/target.js';
 

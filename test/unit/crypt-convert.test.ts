@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { openLanes } from '../../lib/crypto/engine/engine.js';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
-import { md5Block, md5Init } from '../../lib/dm/targets/crypt/md5.js';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
+import { md5Block, md5Init } from '../../lib/crypto/sector/md5.js';
 import { reference, type Volume } from './crypt-reference.js';
 
 /** Bytes that look random and are the same in every run. */

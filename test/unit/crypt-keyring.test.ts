@@ -1,10 +1,10 @@
 import { expect } from 'chai';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
+import { CryptError } from '../../lib/crypto/sector/error.js';
+import { takeFromKeyring } from '../../lib/crypto/sector/keyring.js';
 import type { Device } from '../../lib/dm/device.js';
 import { openTable } from '../../lib/dm/open-table.js';
 import { TableError } from '../../lib/dm/table-error.js';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
-import { CryptError } from '../../lib/dm/targets/crypt/error.js';
-import { takeFromKeyring } from '../../lib/dm/targets/crypt/keyring.js';
 import { addKey, keyctl, removeKey } from '../support/keyctl.js';
 
 const provider = 'library' as const;

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, getPriority } from 'node:os';
 import { expect } from 'chai';
+import { type MakeMempool, Mempool } from '../../lib/base/mempool.js';
 import type { Engine } from '../../lib/crypto/engine/engine.js';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
 import { Bio, type BioError } from '../../lib/dm/bio.js';
-import { type MakeMempool, Mempool } from '../../lib/dm/memory/mempool.js';
 import { openTable } from '../../lib/dm/open-table.js';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
 import { ManualDevice } from '../support/manual-device.js';
 import { ManualEngine, permutations } from '../support/manual-engine.js';
 

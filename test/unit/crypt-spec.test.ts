@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
-import { CryptError } from '../../lib/dm/targets/crypt/error.js';
-import { parseKey, readKey } from '../../lib/dm/targets/crypt/key.js';
-import { sectorNumbers } from '../../lib/dm/targets/crypt/sector-numbers.js';
-import { blockCipherOf, parseCipher } from '../../lib/dm/targets/crypt/spec.js';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
+import { CryptError } from '../../lib/crypto/sector/error.js';
+import { parseKey, readKey } from '../../lib/crypto/sector/key.js';
+import { sectorNumbers } from '../../lib/crypto/sector/sector-numbers.js';
+import { blockCipherOf, parseCipher } from '../../lib/crypto/sector/spec.js';
 
 function refusal(run: () => unknown): string {
   try {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { exitStatuses } from '../../lib/cli/exit.js';
-import { ivModes } from '../../lib/dm/targets/crypt/spec.js';
+import { ivModes } from '../../lib/crypto/sector/spec.js';
 import { targetTypes } from '../../lib/dm/targets/index.js';
 import { consoleBlocks, testBlocks } from '../support/console-blocks.js';
 

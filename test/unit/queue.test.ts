@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { Mempool } from '../../lib/base/mempool.js';
 import type { Work } from '../../lib/crypto/engine/engine.js';
 import { Backlog } from '../../lib/dm/memory/backlog.js';
-import { Mempool } from '../../lib/dm/memory/mempool.js';
 import { SortedQueue } from '../../lib/dm/targets/crypt/sorted-queue.js';
 import { ManualEngine, permutations } from '../support/manual-engine.js';
 

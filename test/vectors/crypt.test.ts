@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { CryptConvert } from '../../lib/dm/targets/crypt/convert.js';
-import { plain64 } from '../../lib/dm/targets/crypt/iv/plain.js';
+import { CryptConvert } from '../../lib/crypto/sector/convert.js';
+import { plain64 } from '../../lib/crypto/sector/iv/plain.js';
 import { Tfm } from '../../lib/index.js';
 import { findCorpus } from './corpus.js';
 import { provider, requireAlgorithm, sample, skip } from './provider.js';

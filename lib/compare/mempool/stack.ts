@@ -1,6 +1,6 @@
+import type { MakeMempool } from '../../base/mempool.js';
 import { sectorSize } from '../../dm/bio.js';
 import type { Device } from '../../dm/device.js';
-import type { MakeMempool } from '../../dm/memory/mempool.js';
 import { type OpenTableOptions, openTable } from '../../dm/open-table.js';
 import { RamDevice } from '../../dm/ram-device.js';
 import type { BlockDevice } from '../../dm/target.js';

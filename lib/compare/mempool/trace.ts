@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type MakeMempool, Mempool, type MempoolOptions } from '../../dm/memory/mempool.js';
+import { type MakeMempool, Mempool, type MempoolOptions } from '../../base/mempool.js';
 import { named } from '../../dm/open-table.js';
 import type { BlockDevice } from '../../dm/target.js';
 

@@ -1,4 +1,4 @@
-import type { MemoryUsage, Mempool } from '../../dm/memory/mempool.js';
+import type { MemoryUsage, Mempool } from '../../base/mempool.js';
 import type { BioRequests, RequestSource, RequestSourceOptions } from '../../dm/memory/request-source.js';
 
 /** A request for one block, reserved with its bio, for which each next block waits: dm-verity in 2018. */

@@ -1,5 +1,5 @@
-import type { MakeMempool, MemoryUsage, Mempool } from './mempool.js';
-import { Reserved } from './reserved.js';
+import type { MakeMempool, MemoryUsage, Mempool } from '../../base/mempool.js';
+import { Reserved } from '../../base/reserved.js';
 
 /** The requests of one bio. */
 export interface BioRequests<T> {

@@ -3,11 +3,11 @@ import { type Engine, holdingsOf, openAio, openLanes, SyncEngine } from '../../.
 import { chooseEngine } from '../../../crypto/engine/engine-choice.js';
 import { AlgError } from '../../../crypto/error.js';
 import type { ProviderName } from '../../../crypto/provider/provider.js';
+import { CryptError } from '../../../crypto/sector/error.js';
 import type { Bio } from '../../bio.js';
 import type { TargetHoldings } from '../../holdings.js';
 import { Backlog } from '../../memory/backlog.js';
 import type { CryptoOptions } from '../../target.js';
-import { CryptError } from './error.js';
 import type { CryptFeatures } from './features.js';
 import { SortedQueue } from './sorted-queue.js';
 

@@ -1,19 +1,19 @@
+import type { MemoryUsage, Mempool } from '../../../base/mempool.js';
+import { CryptConvert } from '../../../crypto/sector/convert.js';
+import { CryptError } from '../../../crypto/sector/error.js';
+import { type KeySource, parseKey, readKey, wipeKey } from '../../../crypto/sector/key.js';
+import type { SectorError } from '../../../crypto/sector/outcome.js';
+import { parseCipher } from '../../../crypto/sector/spec.js';
 import { type Area, openArea } from '../../area.js';
 import { Bio, type BioError } from '../../bio.js';
 import { DeviceError } from '../../device-error.js';
 import type { TargetHoldings } from '../../holdings.js';
-import type { MemoryUsage, Mempool } from '../../memory/mempool.js';
 import { joinArgs } from '../../split-args.js';
 import { parseNumber } from '../../table.js';
 import { TableError } from '../../table-error.js';
 import type { Target, TargetContext, TargetType } from '../../target.js';
-import { CryptConvert } from './convert.js';
-import { CryptError } from './error.js';
 import { type CryptFeatures, formatFeatures, parseFeatures } from './features.js';
 import { Kcryptd } from './kcryptd.js';
-import { type KeySource, parseKey, readKey, wipeKey } from './key.js';
-import type { SectorError } from './outcome.js';
-import { parseCipher } from './spec.js';
 
 interface CryptFields extends Pick<TargetContext, 'crypto' | 'reserve' | 'makeMempool' | 'allocate'> {
   cipher: string;

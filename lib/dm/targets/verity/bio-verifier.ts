@@ -1,7 +1,7 @@
+import type { MakeMempool, MemoryUsage } from '../../../base/mempool.js';
 import { type Engine, holdingsOf, SyncEngine } from '../../../crypto/engine/engine.js';
 import type { Bio, BioError } from '../../bio.js';
 import type { TargetHoldings } from '../../holdings.js';
-import type { MakeMempool, MemoryUsage } from '../../memory/mempool.js';
 import type { MakeRequestSource, RequestSource } from '../../memory/request-source.js';
 import { type HashRequest, VerityIo, type VerityParts } from './verity-io.js';
 

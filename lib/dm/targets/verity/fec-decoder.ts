@@ -1,3 +1,4 @@
+import { type MemoryUsage, Mempool } from '../../../base/mempool.js';
 import type { FecLayout } from '../../../verity/fec/fec-layout.js';
 import { ReedSolomon } from '../../../verity/fec/reed-solomon.js';
 import type { Tree } from '../../../verity/parameters.js';
@@ -5,7 +6,6 @@ import type { TrustedHashes } from '../../../verity/trusted-hashes.js';
 import { sectorSize } from '../../bio.js';
 import { readBelow } from '../../device-read.js';
 import type { MempoolHoldings } from '../../holdings.js';
-import { type MemoryUsage, Mempool } from '../../memory/mempool.js';
 import type { BlockDevice } from '../../target.js';
 
 export interface FecDecoderOptions {

@@ -1,10 +1,10 @@
+import type { MemoryUsage } from '../../../base/mempool.js';
 import { VerityError } from '../../../verity/error.js';
 import type { Tree } from '../../../verity/parameters.js';
 import type { TrustedHashes } from '../../../verity/trusted-hashes.js';
 import type { Area } from '../../area.js';
 import type { Bio } from '../../bio.js';
 import type { TargetHoldings } from '../../holdings.js';
-import type { MemoryUsage } from '../../memory/mempool.js';
 import { joinArgs } from '../../split-args.js';
 import type { BlockDevice, Target } from '../../target.js';
 import type { BioVerifier } from './bio-verifier.js';

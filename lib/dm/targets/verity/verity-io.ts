@@ -1,3 +1,4 @@
+import type { Mempool } from '../../../base/mempool.js';
 import type { Engine } from '../../../crypto/engine/engine.js';
 import type { Bitmap } from '../../../verity/bitmap.js';
 import { VerityError } from '../../../verity/error.js';
@@ -5,7 +6,6 @@ import type { Tree } from '../../../verity/parameters.js';
 import type { TrustedHashes } from '../../../verity/trusted-hashes.js';
 import { type Bio, type BioError, type FailedRange, sectorSize } from '../../bio.js';
 import { readBelow } from '../../device-read.js';
-import type { Mempool } from '../../memory/mempool.js';
 import type { BioRequests } from '../../memory/request-source.js';
 import type { BlockDevice } from '../../target.js';
 import type { Corruption } from './corruption.js';

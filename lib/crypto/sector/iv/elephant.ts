@@ -1,4 +1,4 @@
-import { Tfm, type TfmOptions } from '../../../../crypto/request/tfm.js';
+import { Tfm, type TfmOptions } from '../../request/tfm.js';
 import { shiftLeft } from '../sector-numbers.js';
 import { encryptBlocks } from './essiv.js';
 import { type IvMode, type Part, putLittle, viewOf } from './iv.js';

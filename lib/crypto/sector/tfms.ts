@@ -1,5 +1,5 @@
-import { AlgError } from '../../../crypto/error.js';
-import { Tfm, type TfmOptions } from '../../../crypto/request/tfm.js';
+import { AlgError } from '../error.js';
+import { Tfm, type TfmOptions } from '../request/tfm.js';
 import { CryptError } from './error.js';
 import type { IvMode } from './iv/iv.js';
 import { openIv } from './iv/open.js';

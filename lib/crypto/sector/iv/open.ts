@@ -1,4 +1,4 @@
-import type { Tfm, TfmOptions } from '../../../../crypto/request/tfm.js';
+import type { Tfm, TfmOptions } from '../../request/tfm.js';
 import { CryptError } from '../error.js';
 import type { KeyParts } from '../key.js';
 import { blockCipherOf, type CipherSpec, type IvModeName } from '../spec.js';

@@ -1,4 +1,4 @@
-import { checkInteger } from '../../base/bytes.js';
+import { checkInteger } from './bytes.js';
 
 export interface MempoolOptions<T> {
   /** Elements that always exist: what forward progress rests on. */

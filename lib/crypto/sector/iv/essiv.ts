@@ -1,6 +1,6 @@
-import { allocateSecret } from '../../../../base/secret.js';
-import type { Engine } from '../../../../crypto/engine/engine.js';
-import { Tfm, type TfmOptions } from '../../../../crypto/request/tfm.js';
+import { allocateSecret } from '../../../base/secret.js';
+import type { Engine } from '../../engine/engine.js';
+import { Tfm, type TfmOptions } from '../../request/tfm.js';
 import { type IvMode, putLittle } from './iv.js';
 
 /**

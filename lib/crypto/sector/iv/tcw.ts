@@ -1,4 +1,4 @@
-import { copySecret } from '../../../../base/secret.js';
+import { copySecret } from '../../../base/secret.js';
 import { type IvMode, type Part, viewOf } from './iv.js';
 
 /** CRC-32 (reflected 0x04c11db7), table of one byte. */

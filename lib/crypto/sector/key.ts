@@ -1,4 +1,4 @@
-import { allocateSecret, secretOfHex } from '../../../base/secret.js';
+import { allocateSecret, secretOfHex } from '../../base/secret.js';
 import { CryptError } from './error.js';
 import { type KeyName, type KeySerial, keyTypes, takeFromKeyring } from './keyring.js';
 import type { CipherSpec, IvModeName } from './spec.js';

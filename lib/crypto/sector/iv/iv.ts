@@ -1,5 +1,5 @@
-import type { Engine } from '../../../../crypto/engine/engine.js';
-import type { Direction } from '../../../../crypto/request/iv.js';
+import type { Engine } from '../../engine/engine.js';
+import type { Direction } from '../../request/iv.js';
 
 /** Sectors of a bio that have one key: what an IV mode works on. */
 export interface Part {

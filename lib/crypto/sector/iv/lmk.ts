@@ -1,4 +1,4 @@
-import { allocateSecret } from '../../../../base/secret.js';
+import { allocateSecret } from '../../../base/secret.js';
 import { md5Block, md5Init } from '../md5.js';
 import { type IvMode, type Part, viewOf } from './iv.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { binding } from '../../../base/binding.js';
-import { noBytes } from '../../../base/bytes.js';
-import { allocateSecret } from '../../../base/secret.js';
-import { errnoName } from '../../../crypto/error.js';
+import { binding } from '../../base/binding.js';
+import { noBytes } from '../../base/bytes.js';
+import { allocateSecret } from '../../base/secret.js';
+import { errnoName } from '../error.js';
 import { CryptError } from './error.js';
 
 export const keyTypes = ['logon', 'user', 'encrypted', 'trusted'] as const;

@@ -1,4 +1,4 @@
-import type { Batch } from '../../../crypto/request/batch.js';
+import type { Batch } from '../request/batch.js';
 
 /** Sectors that the cipher failed on. */
 export class SectorError extends Error {

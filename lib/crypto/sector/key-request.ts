@@ -1,4 +1,4 @@
-import { type MakeMempool, type Mempool, makeMempool as ownMempool } from '../../memory/mempool.js';
+import { type MakeMempool, type Mempool, makeMempool as ownMempool } from '../../base/mempool.js';
 import type { Part } from './iv/iv.js';
 import type { IndexOf } from './outcome.js';
 
