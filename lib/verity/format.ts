@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { checkAborted } from '../base/abort.js';
+import { checkHashArea, dataEnd } from './areas.js';
 import { BlockFile, checkNotTiny, commitFiles } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
 import { eachRun } from './block-runs.js';
@@ -62,8 +63,8 @@ export async function formatVerity(
   await using dataFile = await BlockFile.open(dataPath);
   checkNotTiny(dataFile);
   const dataBlocks = checkArea(BigInt(options.dataBlocks || Math.floor(dataFile.size / dataBlockSize)), dataBlockSize);
-  if (!hashFile.isNew && dataFile.isSame(hashFile) && dataBlocks * dataBlockSize > hashOffset)
-    throw new VerityError('Data area overlaps with hash area.');
+  const end = dataEnd(dataFile, { dataBlocks, dataBlockSize }, !!options.dataBlocks);
+  checkHashArea(dataFile, hashFile, { hashOffset, hashBlockSize, superblock }, end);
   const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
   const { provider, engine } = options;
   const run = { ...(provider && { provider }), ...(engine && { engine }) };
@@ -72,17 +73,16 @@ export async function formatVerity(
   checkSomeData(dataBlocks);
   const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
   const { start, layout } = tree;
-  const fec = options.fec && (await openFecWriter(tree, options.fec, dataFile, hashFile, engine));
+  const fec = options.fec && (await openFecWriter(tree, options.fec, dataFile, hashFile, end, engine));
   try {
     const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
     await fec?.finish();
     const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
     if (uuid) {
-      // A new file of a superblock alone is a hash block long, too.
-      const padded = hashFile.isNew && layout.hashBlocks === 0 ? hashEnd - hashOffset : superblockSize;
-      const bytes = Buffer.alloc(padded);
-      formatSuperblock({ ...parameters, uuid }).copy(bytes);
-      await hashFile.write(bytes, hashOffset);
+      // Without a tree, too, the kernel wants a hash device that reaches to where it would begin.
+      const from = Math.max(hashFile.size, hashOffset + superblockSize);
+      if (layout.hashBlocks === 0 && from < hashEnd) await hashFile.write(Buffer.alloc(hashEnd - from), from);
+      await hashFile.write(formatSuperblock({ ...parameters, uuid }), hashOffset);
     }
     checkAborted(signal);
     await inWords(cannotWriteTree, () => commitFiles(new Set(fec ? [fec.file, hashFile] : [hashFile])));

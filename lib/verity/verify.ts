@@ -57,7 +57,12 @@ function checkLengths(tree: Tree, dataFile: BlockFile, hashFile: BlockFile): voi
   const { dataBlocks, dataBlockSize, hashBlockSize, start, layout } = tree;
   for (const [file, what, needed] of [
     [dataFile, `${dataBlocks} data blocks`, dataBlocks * dataBlockSize],
-    [hashFile, `a tree of ${layout.hashBlocks} hash blocks`, (start + layout.hashBlocks) * hashBlockSize],
+    // Without hash blocks it does not matter where they would begin.
+    [
+      hashFile,
+      `a tree of ${layout.hashBlocks} hash blocks`,
+      layout.hashBlocks && (start + layout.hashBlocks) * hashBlockSize,
+    ],
   ] as const)
     if (needed > file.size)
       throw new VerityError(

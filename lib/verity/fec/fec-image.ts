@@ -1,3 +1,4 @@
+import { overlap } from '../areas.js';
 import type { BlockFile } from '../block-file.js';
 import { VerityError } from '../error.js';
 import { defaultRoots, type Tree } from '../parameters.js';
@@ -34,19 +35,21 @@ export function checkFecArea(
 
 /**
  * What FEC covers of an image. `hashSize` is the size of the hash file in bytes: FEC covers all of it behind the tree's start, unless the FEC area is in
- * it too. @throws VerityError in veritysetup's words: areas overlap
+ * it too. `dataEnd` is the first byte behind the data. @throws VerityError in veritysetup's words: areas overlap
  */
 export function fecLayout(
   { dataBlocks, dataBlockSize, hashBlockSize, start, layout }: Tree,
   { offset, roots }: Required<FecArea>,
   { dataFile, hashFile, fecFile }: FecFiles,
   hashSize: number,
+  dataEnd = dataBlocks * dataBlockSize,
 ): FecLayout {
   const inHashFile = hashFile.isSame(fecFile);
-  if (inHashFile && (start + layout.hashBlocks) * hashBlockSize > offset)
-    throw new VerityError('Hash area overlaps with FEC area.');
-  if (dataFile.isSame(fecFile) && dataBlocks * dataBlockSize > offset)
-    throw new VerityError('Data area overlaps with FEC area.');
+  const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
+  if (inHashFile && hashEnd > offset)
+    throw overlap('Hash area overlaps with FEC area.', hashFile, hashEnd, 'FEC area', offset);
+  if (dataFile.isSame(fecFile) && dataEnd > offset)
+    throw overlap('Data area overlaps with FEC area.', dataFile, dataEnd, 'FEC area', offset);
   const hashBlocks = coveredHashBlocks(inHashFile ? offset : hashSize, start, hashBlockSize);
   return new FecLayout({ roots, blockSize: dataBlockSize, dataBlocks, hashBlocks });
 }

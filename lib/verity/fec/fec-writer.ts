@@ -24,7 +24,7 @@ export class FecWriter {
   }
 
   /**
-   * The FEC file may be the data or the hash file, behind what is in it; a new one has its name when it is committed (commitFiles).
+   * The FEC file may be the data or the hash file, behind what is in it (data up to byte `dataEnd`); a new one has its name when it is committed (commitFiles).
    * @throws VerityError in veritysetup's words, AlgError
    */
   static async open(
@@ -32,6 +32,7 @@ export class FecWriter {
     fec: FecArea & { path: string },
     dataFile: BlockFile,
     hashFile: BlockFile,
+    dataEnd: number,
     engine: BlockHasherOptions['engine'],
   ): Promise<FecWriter> {
     const area = checkFecArea(fec, tree);
@@ -40,7 +41,7 @@ export class FecWriter {
     try {
       const hashEnd = (tree.start + tree.layout.hashBlocks) * tree.hashBlockSize;
       const files: FecFiles = { dataFile, hashFile, fecFile };
-      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd));
+      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd), dataEnd);
       return new FecWriter(new FecImage(tree, layout, files, area.offset), engine);
     } catch (error) {
       if (fecFile !== hashFile) await fecFile.close();
