@@ -5,6 +5,7 @@ NODE_PREFIX := $(shell node -p "require('node:path').resolve(process.execPath, '
 NODEDIR := $(if $(wildcard $(NODE_PREFIX)/include/node/node_api.h),--nodedir=$(NODE_PREFIX))
 # nodedir is node-gyp's setting; npm complains of it where it is set for both.
 # `install`, not `ci`: the lock file has no entries for platforms that the registry at hand does not carry, and ci insists.
+# No package's install script is needed: argon2's would compile an addon of its own.
 NPM := npm --loglevel=error
 DMALG := node dist/lib/cli/main.js
 SOURCES := $(shell find lib npm test -name '*.ts' -o -name '*.json')
@@ -21,7 +22,7 @@ setup: node_modules/.package-lock.json ## install what is missing: Debian packag
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@test/support/setup.sh
-	$(NPM) install
+	$(NPM) install --ignore-scripts
 	@touch $@
 
 build: build/Release/dmalg.node dist/.built dist/dmalg.1 ## compile the addon and the TypeScript, write the manual page

@@ -7,6 +7,7 @@ static Napi::Object init(Napi::Env, Napi::Object exports) {
   export_keyring(exports);
   export_file(exports);
   export_fec(exports);
+  export_kdf(exports);
   return exports;
 }
 

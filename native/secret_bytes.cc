@@ -88,6 +88,16 @@ Vault& vault() {
 
 }  // namespace
 
+bool SecretBytes::allocate(size_t size) {
+  // What has been given back was wiped, and fresh pages are zeroes.
+  uint8_t* fresh = size ? vault().take(size) : nullptr;
+  if (size && !fresh) return false;
+  clear();
+  bytes_ = fresh;
+  size_ = size;
+  return true;
+}
+
 bool SecretBytes::assign(const uint8_t* data, size_t size) {
   uint8_t* fresh = size ? vault().take(size) : nullptr;
   if (size && !fresh) return false;

@@ -12,7 +12,10 @@ class SecretBytes {
   ~SecretBytes() { clear(); }
   // False when there is no memory: nothing has changed then.
   bool assign(const uint8_t* data, size_t size);
+  // Zeroes, to be filled through data().
+  bool allocate(size_t size);
   void clear();
+  uint8_t* data() { return bytes_; }
   const uint8_t* data() const { return bytes_; }
   size_t size() const { return size_; }
 

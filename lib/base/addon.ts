@@ -50,6 +50,6 @@ function remedy(): string {
   if (existsSync(join(packageRoot, 'Makefile'))) return `Run 'make build' in ${packageRoot}`;
   return (
     'Install with optional dependencies, or build it with g++, make, python3 and libisal-dev: ' +
-    `cd '${packageRoot}' && npm install --no-save node-gyp node-addon-api && npx node-gyp rebuild`
+    `cd '${packageRoot}' && npm install --no-save --ignore-scripts node-gyp node-addon-api argon2 && npx node-gyp rebuild`
   );
 }

@@ -110,6 +110,17 @@ export interface Binding {
   bytes_misalignment(bytes: Uint8Array, alignment: number): number;
   key_request(type: string, description: string): number;
   key_read(serial: number, into: Uint8Array): number;
+  /** Argon2i (1) or Argon2id (2), RFC 9106, into all of `into`; `done` is called later, with 0 or -errno. */
+  argon2(
+    type: 1 | 2,
+    passes: number,
+    kibibytes: number,
+    lanes: number,
+    password: Uint8Array,
+    salt: Uint8Array,
+    into: Uint8Array,
+    done: (result: number) => void,
+  ): number;
   rs_open(roots: number): CodeHandle | number;
   rs_decode(...words: WordArguments): number;
   engine_submit_rs_decode(engine: EngineHandle, id: number, ...words: WordArguments): number;

@@ -2,6 +2,7 @@
 export const ENOENT = 2;
 export const ENXIO = 6;
 export const EBADF = 9;
+export const ENOMEM = 12;
 export const EBUSY = 16;
 export const EINVAL = 22;
 export const ENOSYS = 38;
