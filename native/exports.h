@@ -4,7 +4,8 @@
 #include <cerrno>
 #include <new>
 
-// The native functions, as lib/base/binding.ts declares them, each group in its exports_*.cc. Each function returns a number
+// The native functions, as lib/base/binding.ts declares them, each group in its exports_*.cc. Each function returns a
+// number
 // >= 0, a handle, or -errno. Arguments are validated in TypeScript; here only what could corrupt memory is: kind of
 // handle, bounds, closed, in use.
 void export_tfm(Napi::Object exports);
