@@ -3,7 +3,6 @@ import type { BlockFile } from './block-file.js';
 import { VerityError } from './error.js';
 import { type FecFiles, FecImage } from './fec/fec-image.js';
 import { ImageMender } from './fec/image-mender.js';
-import { MendedImage } from './fec/mended-image.js';
 import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open-fec-image.js';
 import { ReedSolomon } from './fec/reed-solomon.js';
 import type { OnProgress } from './on-progress.js';
@@ -103,7 +102,8 @@ async function mend(
   };
   const code = new ReedSolomon(layout.roots, options.engine);
   const mender = new ImageMender(
-    new MendedImage(image, writable),
+    image,
+    writable,
     rootHash,
     code,
     {

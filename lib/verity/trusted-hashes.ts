@@ -63,6 +63,14 @@ export class TrustedHashes {
     return (await this.digests(level, index, 1))?.subarray(0, digestSize);
   }
 
+  /** The digest of a block as FEC counts them: the data blocks, and behind them the hash blocks. @throws what reading does */
+  wanted(block: number): Promise<Buffer | undefined> {
+    const { dataBlocks, layout } = this.#tree;
+    if (block < dataBlocks) return this.digest(-1, block);
+    const level = layout.levels.findIndex(({ first }) => first <= block - dataBlocks);
+    return this.digest(level, block - dataBlocks - layout.levels[level]!.first);
+  }
+
   /** The digests of blocks that have theirs in one hash block, with the bytes between them. @throws what reading does */
   async digests(level: number, first: number, count: number): Promise<Buffer | undefined> {
     const { levels, hashesPerBlock, stride } = this.#tree.layout;

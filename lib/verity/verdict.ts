@@ -1,6 +1,7 @@
 import { tellCorruption } from '../base/observe.js';
 import { Bitmap } from './bitmap.js';
 import type { Tree } from './parameters.js';
+import type { WalkJudge } from './walk.js';
 
 /** A block that is not what its digest says. */
 export interface BadBlock {
@@ -17,7 +18,7 @@ export interface BadBlock {
 }
 
 /** What has been found, with memory for some bad blocks, and a bit for each hash block that is not to be trusted. */
-export class Verdict {
+export class Verdict implements WalkJudge {
   readonly #tree: Tree;
   readonly #dataPath: string;
   readonly #hashPath: string;
@@ -38,9 +39,8 @@ export class Verdict {
     this.#untrusted = tree.layout.levels.map(({ blocks }) => new Bitmap(blocks));
   }
 
-  /** Whether what a hash block says of the blocks below it counts. */
   isTrusted(level: number, index: number): boolean {
-    return !this.#untrusted[level]!.has(index);
+    return level < 0 ? this.#badDataBlocks === 0 : !this.#untrusted[level]!.has(index);
   }
 
   /** A block of a level, or of the data: level -1. A spare area begins at `offset` in it. */
@@ -67,8 +67,7 @@ export class Verdict {
     this.#listed.push({ area, level, block, position, path, reason });
   }
 
-  /** Blocks of a level, or of the data, whose hash block is not to be trusted. */
-  unverifiable(level: number, first: number, count: number): void {
+  unjudged(level: number, first: number, count: number): void {
     if (level < 0) {
       this.#unverifiableDataBlocks += count;
       return;

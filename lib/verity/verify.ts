@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import { checkAborted } from '../base/abort.js';
 import type { BlockFile } from './block-file.js';
 import { inWords, VerityError } from './error.js';
@@ -6,8 +5,8 @@ import type { OnProgress } from './on-progress.js';
 import { OpenFiles } from './open-files.js';
 import { type ImageOptions, openImage, openImageTree } from './open-image.js';
 import type { Tree, VerityParameters } from './parameters.js';
-import { TreeReader } from './tree-reader.js';
 import { type BadBlock, Verdict } from './verdict.js';
+import { TreeWalk, type WalkSource } from './walk.js';
 
 export interface VerifyOptions extends ImageOptions {
   /** How many bad blocks are listed; all are counted. Default 1000. */
@@ -81,16 +80,16 @@ async function verifyTree(
 ): Promise<Verification> {
   const { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt, layout } = tree;
   const verdict = new Verdict(tree, dataFile.path, hashFile.path, options.maxErrors);
-  const reader = new TreeReader(tree, dataFile, hashFile, verdict, options);
-  const top = layout.levels.length - 1;
-  const trusted = await inWords('Verification of data area failed.', async () => {
-    const good = timingSafeEqual(await reader.topDigest(), rootHash);
-    if (!good) verdict.bad(top, 0, 'digest');
-    // The lower levels are judged by the upper ones; the data, which is level -1, last.
-    for (let level = top - 1; good && level >= -1; level--) await reader.verifyLevel(level);
-    return good;
-  });
-  if (!trusted) verdict.nothingBelow(top);
+  const source: WalkSource = {
+    read: (level, first, into) =>
+      level < 0
+        ? dataFile.read(into, first * dataBlockSize)
+        : hashFile.read(into, (tree.start + layout.levels[level]!.first + first) * hashBlockSize),
+    isHole: (level, first, length) => level < 0 && dataFile.isHole(first * dataBlockSize, length),
+  };
+  const walk = new TreeWalk(tree, rootHash, source, verdict, options);
+  const trusted = await inWords('Verification of data area failed.', () => walk.run());
+  if (!trusted) verdict.nothingBelow(layout.levels.length - 1);
   const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
   return { ...verdict.result(), rootHash: trusted, parameters };
 }

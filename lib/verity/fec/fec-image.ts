@@ -68,6 +68,11 @@ export class FecImage {
     this.offset = offset;
   }
 
+  /** Which block of the message a block of a level is; level -1 is the data. */
+  blockOf(level: number, index: number): number {
+    return level < 0 ? index : this.layout.dataBlocks + this.tree.layout.levels[level]!.first + index;
+  }
+
   /** Where a block of the message lies. */
   place(block: number): { area: 'data' | 'hash'; file: BlockFile; block: number; position: number } {
     const { dataBlocks, blockSize } = this.layout;

@@ -1,13 +1,14 @@
 import { checkAborted } from '../../base/abort.js';
 import { Bitmap } from '../bitmap.js';
-import { eachRun } from '../block-runs.js';
 import { VerityError } from '../error.js';
 import type { OnProgress } from '../on-progress.js';
 import { TrustedHashes } from '../trusted-hashes.js';
-import type { MendedImage } from './mended-image.js';
+import { TreeWalk, type WalkJudge } from '../walk.js';
+import type { FecImage } from './fec-image.js';
+import { MendedImage, type Writable } from './mended-image.js';
 import { ParityEncoder } from './parity-encoder.js';
-import type { ReedSolomon } from './reed-solomon.js';
-import { SetMender, type SetOutcome } from './set-mender.js';
+import { Parity, type ReedSolomon } from './reed-solomon.js';
+import { type SetBuffers, SetDecoder } from './set-decoder.js';
 
 /** Hears of each block that was wrong: of the message, or of the FEC area, once. */
 export interface MenderEvents {
@@ -30,11 +31,13 @@ const pieceSize = 1 << 20;
  * comes last. What is left is tried again as long as anything new was mended. All is read once, and the parity of the sets that were good is compared
  * with what was computed on the way. Memory: bits for each block, a few sets, the encoder's window.
  */
-export class ImageMender {
+export class ImageMender implements WalkJudge {
   readonly #mended: MendedImage;
-  readonly #trusted: TrustedHashes;
+  readonly #rootHash: Uint8Array;
   readonly #encoder: ParityEncoder;
-  readonly #mender: SetMender;
+  readonly #decoder: SetDecoder;
+  readonly #buffers: SetBuffers;
+  readonly #code: ReedSolomon;
   readonly #events: MenderEvents;
   readonly #signal: AbortSignal | undefined;
   /** Blocks of the message that are bad, or cannot be judged yet. */
@@ -45,19 +48,25 @@ export class ImageMender {
   readonly #settled: Bitmap;
 
   constructor(
-    mended: MendedImage,
+    image: FecImage,
+    writable: Writable,
     rootHash: Uint8Array,
     code: ReedSolomon,
     events: MenderEvents,
     signal: AbortSignal | undefined,
   ) {
-    const { layout, tree } = mended.image;
+    const { layout, tree } = image;
     const { dataBlocks, blockSize } = layout;
+    const encoder = new ParityEncoder(layout, code);
+    const mended = new MendedImage(image, writable, (position, bytes) => encoder.add(position, bytes));
+    const read = (place: number, into: Buffer) => mended.readMessage((dataBlocks + place) * blockSize, into);
+    const trusted = new TrustedHashes({ tree, rootHash, read });
     this.#mended = mended;
-    const read = (place: number, into: Buffer) => mended.read((dataBlocks + place) * blockSize, into);
-    this.#trusted = new TrustedHashes({ tree, rootHash, read });
-    this.#encoder = new ParityEncoder(layout, code);
-    this.#mender = new SetMender(mended, code, (block) => this.#wanted(block));
+    this.#encoder = encoder;
+    this.#code = code;
+    this.#decoder = new SetDecoder({ tree, layout, code, source: mended, wanted: (block) => trusted.wanted(block) });
+    this.#buffers = this.#decoder.allocate();
+    this.#rootHash = rootHash;
     this.#events = events;
     this.#signal = signal;
     this.#suspects = new Bitmap(layout.blocks);
@@ -68,12 +77,15 @@ export class ImageMender {
 
   /** @throws AbortError between two steps; what has been written until then is right */
   async run(): Promise<MenderSummary> {
+    const { tree } = this.#mended.image;
+    const options = { onProgress: this.#events.onProgress, signal: this.#signal };
     try {
-      for (let level = this.#mended.image.tree.layout.levels.length - 1; level >= -1; level--) {
-        await this.#judgeLevel(level);
-        await this.#mendSuspects();
-        this.#checkTop();
-      }
+      if (!(await new TreeWalk(tree, this.#rootHash, this.#mended, this, options).run()))
+        throw new VerityError(
+          'Verification of root hash failed.',
+          'EPERM',
+          'the block at the top has another digest, and FEC cannot mend it; is the root hash right?',
+        );
       await this.#addForeign();
       for (const block of this.#suspects) this.#events.onLeft(block);
       return { unjudgedParity: await this.#mendParity() };
@@ -82,46 +94,21 @@ export class ImageMender {
     }
   }
 
-  /** Nothing can be judged below a block at the top that is none. @throws VerityError in veritysetup's words */
-  #checkTop(): void {
-    const { layout, dataBlocks } = this.#mended.image.tree;
-    const top = layout.levels.length > 0 ? dataBlocks : 0;
-    if (this.#suspects.has(top))
-      throw new VerityError(
-        'Verification of root hash failed.',
-        'EPERM',
-        'the block at the top has another digest, and FEC cannot mend it; is the root hash right?',
-      );
+  isTrusted(level: number, index: number): boolean {
+    return !this.#suspects.has(this.#mended.image.blockOf(level, index));
   }
 
-  /** Looks at each block of a level, or of the data: level -1. */
-  async #judgeLevel(level: number): Promise<void> {
-    const { layout, hasher, hashBlockSize } = this.#mended.image.tree;
-    const { dataBlocks, blockSize } = this.#mended.image.layout;
-    const { stride, hashesPerBlock: group, digestSize } = layout;
-    const start = level < 0 ? 0 : dataBlocks + layout.levels[level]!.first;
-    const blocks = level < 0 ? dataBlocks : layout.levels[level]!.blocks;
-    await eachRun(
-      { blocks, blockSize, stride, group, contiguous: stride * group === hashBlockSize },
-      async ({ first, bytes, digests }) => {
-        checkAborted(this.#signal);
-        const position = (start + first) * blockSize;
-        await this.#mended.read(position, bytes);
-        await Promise.all([hasher.hash(bytes, digests, blockSize, stride), this.#encoder.add(position, bytes)]);
-      },
-      async ({ first, count, digests }) => {
-        for (let index = 0; index < count; index++) {
-          const wanted = await this.#trusted.digest(level, first + index);
-          const at = index * stride;
-          if (!wanted || wanted.compare(digests, at, at + digestSize)) this.#suspects.add(start + first + index);
-        }
-        if (level < 0) this.#events.onProgress?.((first + count) * blockSize, blocks * blockSize);
-      },
-    );
+  bad(level: number, index: number, reason: 'digest' | 'spare'): void {
+    if (reason === 'digest') this.#suspects.add(this.#mended.image.blockOf(level, index));
+  }
+
+  unjudged(level: number, first: number, count: number): void {
+    for (let index = first; index < first + count; index++)
+      this.#suspects.add(this.#mended.image.blockOf(level, index));
   }
 
   /** Mends what can be, over and over: a hash block that is good again lets others be judged. */
-  async #mendSuspects(): Promise<void> {
+  async levelDone(): Promise<void> {
     const { layout } = this.#mended.image;
     for (let progress = true; progress && this.#suspects.size > 0; ) {
       progress = false;
@@ -130,8 +117,7 @@ export class ImageMender {
         const set = layout.setOf(block);
         if (done.has(set)) continue;
         done.add(set);
-        const { good } = await this.#mendSet(set);
-        for (const each of good) {
+        for (const each of await this.#mendSet(set)) {
           if (!this.#suspects.has(each)) continue;
           this.#suspects.delete(each);
           progress = true;
@@ -140,20 +126,43 @@ export class ImageMender {
     }
   }
 
-  async #mendSet(set: number): Promise<SetOutcome> {
+  /** Mends what can be of a set, its parity included. Returns its good blocks. */
+  async #mendSet(set: number): Promise<number[]> {
     checkAborted(this.#signal);
-    const outcome = await this.#mender.mend(set);
-    this.#touched.add(set);
-    for (const block of outcome.mended) {
-      if (this.#known.has(block)) continue; // a dry run mends it each time
+    const { layout } = this.#mended.image;
+    const { states, message, parity } = await this.#decoder.mendSet(set, this.#buffers, async (block, bytes) => {
+      await this.#mended.write(block, bytes);
+      if (this.#known.has(block)) return; // a dry run mends it each time
       this.#known.add(block);
       this.#events.onMended(block);
+    });
+    this.#touched.add(set);
+    if (!this.#settled.has(set) && states.every((state) => state === 'good' || state === 'foreign')) {
+      const right = await this.#parityOf(message.subarray(0, states.length * layout.blockSize));
+      // Blocks that no digest tells of are as they were where the parity, too, says so; otherwise either may be wrong.
+      if (!states.includes('foreign') || right.equals(parity)) {
+        this.#settled.add(set);
+        await this.#mendParityOf(set, right, parity);
+      }
     }
-    if (outcome.parity && !this.#settled.has(set)) {
-      this.#settled.add(set);
-      for (const index of outcome.parity) this.#events.onParity(set, index);
+    return [...states.keys()].filter((row) => states[row] === 'good').map((row) => layout.block(set, row));
+  }
+
+  async #mendParityOf(set: number, right: Buffer, stored: Buffer): Promise<void> {
+    for (const index of await this.#mended.writeParity(set, right, stored)) this.#events.onParity(set, index);
+  }
+
+  async #parityOf(message: Buffer): Promise<Buffer> {
+    const { blockSize, setParity } = this.#mended.image.layout;
+    const parity = new Parity(this.#code, blockSize, blockSize);
+    const bytes = Buffer.alloc(setParity);
+    try {
+      await parity.add(0, message);
+      parity.read(0, bytes);
+      return bytes;
+    } finally {
+      parity.close();
     }
-    return outcome;
   }
 
   /** What lies behind the tree is covered by FEC, and that is all. */
@@ -164,7 +173,7 @@ export class ImageMender {
     for (let at = start; at < layout.messageSize; at += pieceSize) {
       checkAborted(this.#signal);
       const piece = buffer.subarray(0, layout.messageSize - at);
-      await this.#mended.read(at, piece);
+      await this.#mended.readMessage(at, piece);
       await this.#encoder.add(at, piece);
     }
   }
@@ -178,20 +187,19 @@ export class ImageMender {
     let unjudged = 0;
     let stored = Buffer.alloc(0);
     await this.#encoder.finish({
-      read: (position, into) => this.#mended.read(position, into as Buffer),
+      read: (position, into) => this.#mended.readMessage(position, into as Buffer),
       take: async (position, bytes) => {
         checkAborted(this.#signal);
         if (stored.length < bytes.length) stored = Buffer.allocUnsafeSlow(bytes.length);
         const held = stored.subarray(0, bytes.length);
-        await this.#mended.readParity(position, held);
+        await this.#mended.readParityAt(position, held);
         if (held.equals(bytes)) return;
         for (let at = 0; at < bytes.length; at += setParity) {
           const set = (position + at) / setParity;
           const [right, there] = [bytes, held].map((each) => each.subarray(at, at + setParity) as Buffer);
           if (this.#touched.has(set) || right!.equals(there!)) continue;
           if (isForeign(set)) unjudged++;
-          else
-            for (const index of await this.#mender.writeParity(set, right!, there!)) this.#events.onParity(set, index);
+          else await this.#mendParityOf(set, right!, there!);
         }
       },
     });
@@ -201,14 +209,5 @@ export class ImageMender {
       if (!this.#settled.has(set)) unjudged++;
     }
     return unjudged;
-  }
-
-  /** The digest that a block of the message has to have. */
-  async #wanted(block: number): Promise<Buffer | undefined> {
-    const { dataBlocks } = this.#mended.image.layout;
-    if (block < dataBlocks) return this.#trusted.digest(-1, block);
-    const { levels } = this.#mended.image.tree.layout;
-    const level = levels.findIndex(({ first }) => first <= block - dataBlocks);
-    return this.#trusted.digest(level, block - dataBlocks - levels[level]!.first);
   }
 }

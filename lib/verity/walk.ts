@@ -1,46 +1,66 @@
+import { timingSafeEqual } from 'node:crypto';
 import { checkAborted } from '../base/abort.js';
-import type { BlockFile } from './block-file.js';
 import { type BlockRun, eachRun } from './block-runs.js';
 import type { OnProgress } from './on-progress.js';
 import type { Tree } from './parameters.js';
-import type { Verdict } from './verdict.js';
 
-/** Looks at the blocks of a tree, a level at a time, and at its data, which is level -1. */
-export class TreeReader {
+/** Where a walk has its bytes from. Level -1 is the data. */
+export interface WalkSource {
+  /** Fills the bytes from consecutive blocks of a level. */
+  read(level: number, first: number, into: Buffer): Promise<void>;
+  /** Whether so many bytes from a block on are zeroes that need not be read. */
+  isHole(level: number, first: number, length: number): boolean;
+  /** Takes what has been read, and is not a hole, once each. */
+  take?(level: number, first: number, bytes: Buffer): Promise<void>;
+}
+
+/** Hears of a walk, a level at a time from the root hash down. */
+export interface WalkJudge {
+  /** Whether what a hash block says of the blocks below it counts, once it has been judged. Of the block at the top it is asked even where that is data. */
+  isTrusted(level: number, index: number): boolean;
+  /** A block has another digest, or the right one with something where nothing should be: at `offset` in it. */
+  bad(level: number, index: number, reason: 'digest' | 'spare', offset?: number): void;
+  /** Blocks have no digest, as their hash block is not to be trusted. */
+  unjudged(level: number, first: number, count: number): void;
+  /** All blocks of a level have been judged. It may mend them, and then trust them. */
+  levelDone?(level: number): Promise<void>;
+}
+
+/** Judges all blocks of an image: those of the tree, a level at a time, and its data. */
+export class TreeWalk {
   readonly #tree: Tree;
-  readonly #dataFile: BlockFile;
-  readonly #hashFile: BlockFile;
-  readonly #verdict: Verdict;
-  readonly #options: { onProgress?: OnProgress; signal?: AbortSignal };
+  readonly #rootHash: Uint8Array;
+  readonly #source: WalkSource;
+  readonly #judge: WalkJudge;
+  readonly #options: { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined };
+  readonly #top: number;
 
   constructor(
     tree: Tree,
-    dataFile: BlockFile,
-    hashFile: BlockFile,
-    verdict: Verdict,
-    options: { onProgress?: OnProgress; signal?: AbortSignal },
+    rootHash: Uint8Array,
+    source: WalkSource,
+    judge: WalkJudge,
+    options: { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined },
   ) {
     this.#tree = tree;
-    this.#dataFile = dataFile;
-    this.#hashFile = hashFile;
-    this.#verdict = verdict;
+    this.#rootHash = rootHash;
+    this.#source = source;
+    this.#judge = judge;
     this.#options = options;
+    this.#top = tree.layout.levels.length - 1;
   }
 
-  /** The digest of the block at the top: of the data block, where there is only one. */
-  async topDigest(): Promise<Buffer> {
-    const { layout, hasher } = this.#tree;
-    const level = layout.levels.length - 1;
-    const { size } = this.#place(level);
-    const bytes = Buffer.allocUnsafe(size);
-    const digest = Buffer.alloc(layout.digestSize);
-    await this.#read(level, 0, bytes);
-    await hasher.hash(bytes, digest, size);
-    return digest;
+  /** Goes down to the data: each level is judged by the one above it. Resolves to false where the block at the top does not have the root hash: then that is all it looks at. */
+  async run(): Promise<boolean> {
+    for (let level = this.#top; level >= -1; level--) {
+      await this.#judgeLevel(level);
+      await this.#judge.levelDone?.(level);
+      if (level === this.#top && !this.#judge.isTrusted(level, 0)) return false;
+    }
+    return true;
   }
 
-  /** Judges the blocks of a level by the level above it, which has been judged. */
-  async verifyLevel(level: number): Promise<void> {
+  async #judgeLevel(level: number): Promise<void> {
     const { layout, hashBlockSize } = this.#tree;
     const { stride, hashesPerBlock: group } = layout;
     const { size, blocks } = this.#place(level);
@@ -50,18 +70,26 @@ export class TreeReader {
       { blocks, blockSize: size, stride, group, contiguous },
       async (run) => {
         checkAborted(this.#options.signal);
+        const hashed = this.#hash(level, run);
+        if (level === this.#top) return hashed;
         const from = Math.floor(run.first / group);
         const to = Math.floor((run.first + run.count - 1) / group);
         const above = Buffer.allocUnsafe((to - from + 1) * hashBlockSize);
         parents.set(run, above);
-        await Promise.all([this.#hash(level, run), this.#readHash(level + 1, from, above)]);
+        await Promise.all([hashed, this.#source.read(level + 1, from, above)]);
       },
       (run) => {
-        this.#compare(level, run, parents.get(run)!);
+        if (level === this.#top) this.#compareTop(run);
+        else this.#compare(level, run, parents.get(run)!);
         parents.delete(run);
         if (level < 0) this.#options.onProgress?.((run.first + run.count) * size, blocks * size);
       },
     );
+  }
+
+  #compareTop({ digests }: BlockRun): void {
+    if (!timingSafeEqual(digests.subarray(0, this.#tree.layout.digestSize), this.#rootHash))
+      this.#judge.bad(this.#top, 0, 'digest');
   }
 
   /** A run's digests are what the hash blocks above it have to hold, the zeroes between them included. */
@@ -74,7 +102,7 @@ export class TreeReader {
       const at = (parent - Math.floor(run.first / group)) * hashBlockSize;
       const block = above.subarray(at, at + hashBlockSize);
       const digests = run.digests.subarray((first - run.first) * stride, (first - run.first + count) * stride);
-      if (!this.#verdict.isTrusted(level + 1, parent)) this.#verdict.unverifiable(level, first, count);
+      if (!this.#judge.isTrusted(level + 1, parent)) this.#judge.unjudged(level, first, count);
       else this.#compareBlock(level, first, count, digests, block);
       first += count;
     }
@@ -91,7 +119,7 @@ export class TreeReader {
       for (let index = 0; index < count; index++) {
         const at = index * stride;
         if (held.compare(digests, at, at + digestSize, at, at + digestSize))
-          this.#verdict.bad(level, first + index, 'digest');
+          this.#judge.bad(level, first + index, 'digest');
         else if (spare < 0) spare = firstOther(held, at + digestSize, at + stride);
       }
       if (spare >= 0) spare += inBlock * stride;
@@ -99,26 +127,15 @@ export class TreeReader {
     // What is behind the last digest of a block is looked at with that.
     const isLast = inBlock + count === group || first + count === this.#place(level).blocks;
     if (isLast && spare < 0) spare = firstOther(block, (inBlock + count) * stride, block.length);
-    if (spare >= 0) this.#verdict.bad(level + 1, parent, 'spare', spare);
+    if (spare >= 0) this.#judge.bad(level + 1, parent, 'spare', spare);
   }
 
   async #hash(level: number, { first, bytes, digests }: BlockRun): Promise<void> {
     const { layout, hasher } = this.#tree;
     const { size } = this.#place(level);
-    if (level < 0 && this.#dataFile.isHole(first * size, bytes.length))
-      return hasher.hashZeroes(digests, size, layout.stride);
-    await this.#read(level, first, bytes);
-    await hasher.hash(bytes, digests, size, layout.stride);
-  }
-
-  async #read(level: number, first: number, bytes: Buffer): Promise<void> {
-    if (level < 0) await this.#dataFile.read(bytes, first * this.#tree.dataBlockSize);
-    else await this.#readHash(level, first, bytes);
-  }
-
-  async #readHash(level: number, first: number, bytes: Buffer): Promise<void> {
-    const { start, layout, hashBlockSize } = this.#tree;
-    await this.#hashFile.read(bytes, (start + layout.levels[level]!.first + first) * hashBlockSize);
+    if (this.#source.isHole(level, first, bytes.length)) return hasher.hashZeroes(digests, size, layout.stride);
+    await this.#source.read(level, first, bytes);
+    await Promise.all([hasher.hash(bytes, digests, size, layout.stride), this.#source.take?.(level, first, bytes)]);
   }
 
   #place(level: number): { size: number; blocks: number } {
