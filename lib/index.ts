@@ -56,9 +56,8 @@ export type { BlockDevice, TargetEvent } from './dm/target.js';
 export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
 export { type DumpOptions, dumpVerity, type VerityHeader } from './verity/dump.js';
 export { type VerityCode, VerityError } from './verity/error.js';
-export { checkVerityFec, type FecReport } from './verity/fec/fec-check.js';
 export type { FecArea } from './verity/fec/fec-image.js';
-export type { FecImageOptions } from './verity/fec/open-fec-image.js';
+export type { FecImageOptions, FecInput } from './verity/fec/open-fec-image.js';
 export { type FormatOptions, formatVerity, type VerityImage } from './verity/format.js';
 export type { OnProgress } from './verity/on-progress.js';
 export type { RepairOutput } from './verity/open-files.js';
@@ -72,4 +71,4 @@ export {
 } from './verity/repair.js';
 export type { HashType } from './verity/superblock.js';
 export type { BadBlock } from './verity/verdict.js';
-export { type Verification, type VerifyOptions, verifyVerity } from './verity/verify.js';
+export { type FecVerdict, type Verification, type VerifyOptions, verifyVerity } from './verity/verify.js';

@@ -2,7 +2,7 @@ import { checkAborted } from '../base/abort.js';
 import type { BlockFile } from './block-file.js';
 import { VerityError } from './error.js';
 import { type FecFiles, FecImage } from './fec/fec-image.js';
-import { ImageMender } from './fec/image-mender.js';
+import { ImageMender, type MenderEvents, type MenderSummary } from './fec/image-mender.js';
 import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open-fec-image.js';
 import { ReedSolomon } from './fec/reed-solomon.js';
 import type { OnProgress } from './on-progress.js';
@@ -24,20 +24,22 @@ export interface RepairedBlock {
   /** Number of the block in its file, of a FEC area in that area; and its first byte in the file. */
   block: number;
   position: number;
-  /** 'mended', or would be; 'not written': it could be, but its file is not among those written; 'left': FEC does not suffice. */
-  outcome: 'mended' | 'not written' | 'left';
+  /** 'would be mended': in a dry run; 'not written': it could be, but its file is not among those written; 'left': FEC does not suffice. */
+  outcome: 'mended' | 'would be mended' | 'not written' | 'left';
 }
 
 export type RepairCounts = Record<RepairedBlock['area'], number>;
 
 export interface Repair {
-  /** Whether nothing is left that is known to be wrong: of what is written, or in a dry run would be. */
+  /** Whether every block of data and tree has its digest now, or in a dry run would have it; of an output, whether it has all that was mended. */
   good: boolean;
   /** The first blocks: those of data and tree that were mended, those that were not, those of parity. */
   blocks: RepairedBlock[];
   mended: RepairCounts;
   notWritten: RepairCounts;
   left: RepairCounts;
+  /** Blocks below hash blocks that are left: there is no digest to judge them by. They are not in `blocks`. */
+  unjudged: Omit<RepairCounts, 'fec'>;
   /** Sets of blocks whose parity does not fit, where that may be for blocks which cannot be judged. */
   unjudgedParity: number;
   /** The files that were written. */
@@ -56,22 +58,33 @@ export async function repairVerity(
   rootHash: Uint8Array,
   options: RepairOptions,
 ): Promise<Repair> {
+  const { repair, summary } = await mendVerity(dataPath, hashPath, rootHash, options);
+  if (!summary.rootHash)
+    throw new VerityError(
+      'Verification of root hash failed.',
+      'EPERM',
+      'the block at the top has another digest, and FEC cannot mend it; is the root hash right?',
+    );
+  return repair;
+}
+
+/** The same, also where the root hash is not the one. `listen` has each bad block told, once it is known what the image is like. */
+export async function mendVerity(
+  dataPath: string,
+  hashPath: string,
+  rootHash: Uint8Array,
+  options: RepairOptions,
+  listen?: (image: OpenedImage) => MenderEvents['onBad'],
+): Promise<{ repair: Repair; summary: MenderSummary }> {
   const { to, signal } = options;
   checkAborted(signal);
   await using files = new OpenFiles();
   const opened = await openFecImage(files, dataPath, hashPath, options, to === 'in-place' ? 'r+' : 'r');
-  const { tree, layout, sources } = opened;
+  const { tree, sources } = opened;
   try {
     if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
-    const missing = Math.max(0, layout.dataBlocks * layout.blockSize - sources.dataFile.size);
-    if (missing > layout.paritySize)
-      throw new VerityError(
-        'Errors cannot be repaired with FEC device.',
-        'EPERM',
-        `${dataPath} has ${sources.dataFile.size} bytes of ${layout.dataBlocks} data blocks, and there is not parity for so many`,
-      );
     const target = typeof to === 'object' ? await files.copies(sources, to, signal) : sources;
-    return await mend(opened, rootHash, files, target, options);
+    return await mend(opened, rootHash, files, target, options, listen?.(opened));
   } finally {
     tree.hasher.close();
   }
@@ -83,53 +96,44 @@ async function mend(
   files: OpenFiles,
   target: FecFiles,
   options: RepairOptions,
-): Promise<Repair> {
+  onBad: MenderEvents['onBad'] = () => {},
+): Promise<{ repair: Repair; summary: MenderSummary }> {
   const { to, maxErrors = 1000, signal, onProgress } = options;
   const writes = (file: BlockFile) => to === 'in-place' || files.isCopy(file);
   const writable = { data: writes(target.dataFile), hash: writes(target.hashFile), fec: writes(target.fecFile) };
   const image = new FecImage(tree, layout, target, area.offset);
   const none = () => ({ data: 0, hash: 0, fec: 0 });
-  const counts = { mended: none(), 'not written': none(), left: none() };
+  const [mended, notWritten, left] = [none(), none(), none()];
   const blocks: RepairedBlock[] = [];
-  const note = (block: Omit<RepairedBlock, 'outcome'>, mended: boolean) => {
-    const outcome = !mended ? 'left' : to === 'dry-run' || writable[block.area] ? 'mended' : 'not written';
-    counts[outcome][block.area]++;
+  const note = (block: Omit<RepairedBlock, 'outcome'>, counts: RepairCounts, outcome: RepairedBlock['outcome']) => {
+    counts[block.area]++;
     if (blocks.length < maxErrors) blocks.push({ ...block, outcome });
+  };
+  const noteMended = (block: Omit<RepairedBlock, 'outcome'>) => {
+    if (to === 'dry-run') note(block, mended, 'would be mended');
+    else if (writable[block.area]) note(block, mended, 'mended');
+    else note(block, notWritten, 'not written');
   };
   const place = (message: number) => {
     const { area, file, block, position } = image.place(message);
     return { area, path: file.path, block, position };
   };
-  const code = new ReedSolomon(layout.roots, options.engine);
-  const mender = new ImageMender(
-    image,
-    writable,
-    rootHash,
-    code,
-    {
-      onMended: (block) => note(place(block), true),
-      onLeft: (block) => note(place(block), false),
-      onParity: (set, index) => {
-        const block = set * layout.roots + index;
-        const position = area.offset + block * layout.blockSize;
-        note({ area: 'fec', path: target.fecFile.path, block, position }, true);
-      },
-      onProgress,
+  const events: MenderEvents = {
+    onBad,
+    onMended: (block) => noteMended(place(block)),
+    onLeft: (block) => note(place(block), left, 'left'),
+    onParity: (set, index) => {
+      const block = set * layout.roots + index;
+      noteMended({ area: 'fec', path: target.fecFile.path, block, position: area.offset + block * layout.blockSize });
     },
-    signal,
-  );
-  const { unjudgedParity } = await mender.run();
-  const sum = ({ data, hash, fec }: RepairCounts) => data + hash + fec;
-  const left = sum(counts.left);
-  const written = to === 'in-place' ? await files.sync() : left === 0 ? await files.commit() : [];
-  const good = left + sum(counts['not written']) + unjudgedParity === 0;
-  return {
-    good,
-    blocks,
-    mended: counts.mended,
-    notWritten: counts['not written'],
-    left: counts.left,
-    unjudgedParity,
-    written,
+    onProgress,
   };
+  const code = new ReedSolomon(layout.roots, options.engine);
+  const summary = await new ImageMender(image, writable, rootHash, code, events, signal).run();
+  const { unjudged, unjudgedParity } = summary;
+  const sum = (counts: Partial<RepairCounts>) => Object.values(counts).reduce((total, count) => total + count, 0);
+  const isWhole = sum(left) + sum(unjudged) === 0;
+  const written = to === 'in-place' ? await files.sync() : isWhole ? await files.commit() : [];
+  const good = isWhole && sum(notWritten) === 0;
+  return { repair: { good, blocks, mended, notWritten, left, unjudged, unjudgedParity, written }, summary };
 }

@@ -64,3 +64,9 @@ export function treeStart(hashOffset: number, hashBlockSize: number, hasSuperblo
     ? Math.ceil((hashOffset + superblockSize) / hashBlockSize)
     : Math.floor(hashOffset / hashBlockSize);
 }
+
+/** The level of the hash block that is so far from the start of the tree, and its index in it. */
+export function hashBlockAt({ levels }: TreeLayout, place: number): { level: number; index: number } {
+  const level = levels.findIndex(({ first }) => first <= place);
+  return { level, index: place - levels[level]!.first };
+}

@@ -1,4 +1,5 @@
 import type { Tree } from './parameters.js';
+import { hashBlockAt } from './tree-layout.js';
 
 /** Bytes of verified hash blocks that are kept. */
 const kept = 8 << 20;
@@ -67,8 +68,8 @@ export class TrustedHashes {
   wanted(block: number): Promise<Buffer | undefined> {
     const { dataBlocks, layout } = this.#tree;
     if (block < dataBlocks) return this.digest(-1, block);
-    const level = layout.levels.findIndex(({ first }) => first <= block - dataBlocks);
-    return this.digest(level, block - dataBlocks - layout.levels[level]!.first);
+    const { level, index } = hashBlockAt(layout, block - dataBlocks);
+    return this.digest(level, index);
   }
 
   /** The digests of blocks that have theirs in one hash block, with the bytes between them. @throws what reading does */

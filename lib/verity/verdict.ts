@@ -13,8 +13,8 @@ export interface BadBlock {
   /** Its first byte in the file; of a spare area, that of the spare. */
   position: number;
   path: string;
-  /** 'digest': it has another; 'spare': it has the right one, but there is something where nothing should be. */
-  reason: 'digest' | 'spare';
+  /** 'digest': it has another; 'spare': it has the right one, but there is something where nothing should be; 'unreadable': it cannot be read, or its file ends before it does. */
+  reason: 'digest' | 'spare' | 'unreadable';
 }
 
 /** What has been found, with memory for some bad blocks, and a bit for each hash block that is not to be trusted. */
@@ -25,7 +25,6 @@ export class Verdict implements WalkJudge {
   readonly #maxErrors: number;
   readonly #listed: BadBlock[] = [];
   readonly #untrusted: Bitmap[];
-  #lastSpare = '';
   #badHashBlocks = 0;
   #badDataBlocks = 0;
   #unverifiableHashBlocks = 0;
@@ -46,21 +45,15 @@ export class Verdict implements WalkJudge {
   /** A block of a level, or of the data: level -1. A spare area begins at `offset` in it. */
   bad(level: number, index: number, reason: BadBlock['reason'], offset = 0): void {
     const isData = level < 0;
-    if (reason === 'spare') {
-      // Once for a block, of which several runs may see a part.
-      const key = `${level} ${index}`;
-      if (key === this.#lastSpare) return;
-      this.#lastSpare = key;
-    }
     if (isData) this.#badDataBlocks++;
     else this.#badHashBlocks++;
     // What a block with something in its spare area says is still what its digest covers.
-    if (!isData && reason === 'digest') this.#untrusted[level]!.add(index);
+    if (!isData && reason !== 'spare') this.#untrusted[level]!.add(index);
     const { start, layout, hashBlockSize, dataBlockSize } = this.#tree;
     const block = isData ? index : start + layout.levels[level]!.first + index;
     const area = isData ? 'data' : 'hash';
     const path = isData ? this.#dataPath : this.#hashPath;
-    const kind = reason === 'spare' ? 'spare' : 'corrupted';
+    const kind = reason === 'digest' ? 'corrupted' : reason;
     tellCorruption({ kind, area, level, block, device: path, outcome: 'reported' });
     if (this.#listed.length >= this.#maxErrors) return;
     const position = block * (isData ? dataBlockSize : hashBlockSize) + offset;

@@ -1,21 +1,34 @@
 import { checkAborted } from '../base/abort.js';
 import type { BlockFile } from './block-file.js';
 import { inWords, VerityError } from './error.js';
+import type { FecInput } from './fec/open-fec-image.js';
 import type { OnProgress } from './on-progress.js';
 import { OpenFiles } from './open-files.js';
 import { type ImageOptions, openImage, openImageTree } from './open-image.js';
 import type { Tree, VerityParameters } from './parameters.js';
+import type { Repair } from './repair.js';
 import { type BadBlock, Verdict } from './verdict.js';
 import { TreeWalk, type WalkSource } from './walk.js';
 
 export interface VerifyOptions extends ImageOptions {
+  /** FEC data, which is to say whether what is bad can be mended. Default: none. */
+  fec?: FecInput;
   /** How many bad blocks are listed; all are counted. Default 1000. */
   maxErrors?: number;
   onProgress?: OnProgress;
   signal?: AbortSignal;
 }
 
+/** What FEC makes of an image: what repairVerity() would do. */
+export interface FecVerdict extends Pick<Repair, 'good' | 'mended' | 'left' | 'unjudged' | 'unjudgedParity'> {
+  /** Bytes that would be changed: what veritysetup calls repairable errors. */
+  repairable: number;
+  /** The first set of blocks with one that is left. */
+  firstBeyond: number | undefined;
+}
+
 export interface Verification {
+  /** Whether every block is right as it is. */
   good: boolean;
   /** Whether the block at the top has the root hash given. If not, nothing below it has been looked at. */
   rootHash: boolean;
@@ -28,6 +41,8 @@ export interface Verification {
   unverifiableHashBlocks: number;
   unverifiableDataBlocks: number;
   parameters: VerityParameters;
+  /** Where FEC data was given. An image is to be trusted if it is good, or if this is. */
+  fec?: FecVerdict;
 }
 
 /**
@@ -40,8 +55,9 @@ export async function verifyVerity(
   rootHash: Uint8Array,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const { maxErrors = 1000, signal } = options;
+  const { maxErrors = 1000, signal, fec } = options;
   checkAborted(signal);
+  if (fec) return verifyWithFec(dataPath, hashPath, rootHash, { ...options, fec, maxErrors });
   await using files = new OpenFiles();
   const { parameters, dataFile, hashFile } = await openImage(files, dataPath, hashPath, options);
   const tree = openImageTree(parameters, options);
@@ -49,6 +65,42 @@ export async function verifyVerity(
   if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
   checkLengths(tree, dataFile, hashFile);
   return await verifyTree(tree, dataFile, hashFile, rootHash, { ...options, maxErrors });
+}
+
+/** One walk finds what is bad, and whether it can be mended. */
+async function verifyWithFec(
+  dataPath: string,
+  hashPath: string,
+  rootHash: Uint8Array,
+  options: VerifyOptions & { fec: FecInput; maxErrors: number },
+): Promise<Verification> {
+  // Its modules, a dozen, are loaded where there is FEC: that takes milliseconds.
+  const { mendVerity } = await import('./repair.js');
+  let parameters: VerityParameters | undefined;
+  let verdict: Verdict | undefined;
+  const mend = { ...options, to: 'dry-run' as const };
+  const { repair, summary } = await mendVerity(dataPath, hashPath, rootHash, mend, ({ tree, sources }) => {
+    parameters = parametersOf(tree);
+    const found = new Verdict(tree, sources.dataFile.path, sources.hashFile.path, options.maxErrors);
+    verdict = found;
+    return (...bad) => found.bad(...bad);
+  });
+  const { good, mended, left, unjudged, unjudgedParity } = repair;
+  const { rootHash: trusted, changed, firstBeyond } = summary;
+  return {
+    ...verdict!.result(),
+    unverifiableHashBlocks: unjudged.hash,
+    unverifiableDataBlocks: unjudged.data,
+    rootHash: trusted,
+    parameters: parameters!,
+    fec: { good: good && trusted, mended, left, unjudged, unjudgedParity, repairable: changed, firstBeyond },
+  };
+}
+
+const dataFailed = 'Verification of data area failed.';
+
+function parametersOf({ hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt }: Tree): VerityParameters {
+  return { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
 }
 
 /** Before anything is read: a superblock may say anything. */
@@ -64,11 +116,7 @@ function checkLengths(tree: Tree, dataFile: BlockFile, hashFile: BlockFile): voi
     ],
   ] as const)
     if (needed > file.size)
-      throw new VerityError(
-        'Verification of data area failed.',
-        'EIO',
-        `${file.path} has ${file.size} bytes, and ${what} need ${needed}`,
-      );
+      throw new VerityError(dataFailed, 'EIO', `${file.path} has ${file.size} bytes, and ${what} need ${needed}`);
 }
 
 async function verifyTree(
@@ -78,7 +126,7 @@ async function verifyTree(
   rootHash: Uint8Array,
   options: VerifyOptions & { maxErrors: number },
 ): Promise<Verification> {
-  const { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt, layout } = tree;
+  const { dataBlockSize, hashBlockSize, layout } = tree;
   const verdict = new Verdict(tree, dataFile.path, hashFile.path, options.maxErrors);
   const source: WalkSource = {
     read: (level, first, into) =>
@@ -88,8 +136,7 @@ async function verifyTree(
     isHole: (level, first, length) => level < 0 && dataFile.isHole(first * dataBlockSize, length),
   };
   const walk = new TreeWalk(tree, rootHash, source, verdict, options);
-  const trusted = await inWords('Verification of data area failed.', () => walk.run());
+  const trusted = await inWords(dataFailed, () => walk.run());
   if (!trusted) verdict.nothingBelow(layout.levels.length - 1);
-  const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
-  return { ...verdict.result(), rootHash: trusted, parameters };
+  return { ...verdict.result(), rootHash: trusted, parameters: parametersOf(tree) };
 }

@@ -34,6 +34,7 @@ export class TreeWalk {
   readonly #judge: WalkJudge;
   readonly #options: { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined };
   readonly #top: number;
+  #lastSpare = '';
 
   constructor(
     tree: Tree,
@@ -127,7 +128,11 @@ export class TreeWalk {
     // What is behind the last digest of a block is looked at with that.
     const isLast = inBlock + count === group || first + count === this.#place(level).blocks;
     if (isLast && spare < 0) spare = firstOther(block, (inBlock + count) * stride, block.length);
-    if (spare >= 0) this.#judge.bad(level + 1, parent, 'spare', spare);
+    // Once for a block, of which several runs may see a part.
+    const key = `${level} ${parent}`;
+    if (spare < 0 || key === this.#lastSpare) return;
+    this.#lastSpare = key;
+    this.#judge.bad(level + 1, parent, 'spare', spare);
   }
 
   async #hash(level: number, { first, bytes, digests }: BlockRun): Promise<void> {

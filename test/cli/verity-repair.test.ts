@@ -52,7 +52,65 @@ describe('dmalg verity with FEC', function () {
       expect(json.status).to.equal(0);
       const found = JSON.parse(json.stdout);
       expect(found).to.include({ good: false, badDataBlocks: 1 });
-      expect(found.fec).to.deep.equal({ repairable: 1, wrong: 1, beyond: 0 });
+      expect(found.fec).to.deep.include({ good: true, repairable: 1, mended: { data: 1, hash: 0, fec: 0 } });
+    }),
+  );
+
+  it(
+    'verify and repair end alike, and their last line is the verdict',
+    inFolder((folder) => {
+      writeFileSync(join(folder, 'data'), randomBytes('verdict', 250 * 4096));
+      const two = ['data', 'hash', '--root-hash-file', 'root', '--fec-device', 'fec'];
+      verity(folder, ['format', ...two, '--salt', '00']);
+      const right = { data: readFileSync(join(folder, 'data')), fec: readFileSync(join(folder, 'fec')) };
+      /** Of the bytes of data that are changed, and of a FEC file that ends too soon. */
+      const rows: { at: number[]; fecSize?: number; status: number; last: string; warning?: RegExp }[] = [
+        { at: [], status: 0, last: '' },
+        { at: [], fecSize: 100, status: 0, last: '', warning: /^WARNING: .* too short in 2 parity blocks; .*repair/ },
+        {
+          at: [10, 20, 30].map((block) => block * 4096),
+          status: 2,
+          last: 'bad: 3 data blocks, 0 hash blocks; FEC cannot mend 3 data blocks, 0 hash blocks',
+        },
+        {
+          at: Array.from({ length: 8192 }, (_, index) => 40960 + index),
+          status: 0,
+          last: 'repairable: 2 data blocks, 0 hash blocks',
+        },
+        { at: [5], fecSize: 8191, status: 0, last: 'repairable: 1 data block, 0 hash blocks' },
+        {
+          at: [5],
+          fecSize: 0,
+          status: 2,
+          last: 'bad: 1 data block, 0 hash blocks; FEC cannot mend 1 data block, 0 hash blocks',
+        },
+      ];
+      for (const { at, fecSize = 8192, status, last, warning = /^(?!WARNING)/ } of rows) {
+        const data = Buffer.from(right.data);
+        for (const byte of at) data[byte]! ^= 0x55;
+        writeFileSync(join(folder, 'data'), data);
+        writeFileSync(join(folder, 'fec'), right.fec.subarray(0, fecSize));
+        const verified = verity(folder, ['verify', ...two]);
+        const dry = verity(folder, ['repair', ...two, '--dry-run']);
+        expect([verified.status, dry.status], last).to.deep.equal([status, status]);
+        expect(verified.stdout.trimEnd().split('\n').at(-1)).to.equal(last);
+        expect(verified.stderr).to.match(warning);
+        const words = status === 0 ? /^would be mended: .*\n$/ : /^cannot be mended: .*\n$/;
+        expect(dry.stdout.slice(dry.stdout.trimEnd().lastIndexOf('\n') + 1)).to.match(words);
+        const { blocks, mended } = JSON.parse(verity(folder, ['repair', ...two, '--dry-run', '--json']).stdout);
+        const outcomes = new Set(blocks.map(({ outcome }: { outcome: string }) => outcome));
+        if (mended.data > 0) expect([...outcomes]).to.deep.equal(['would be mended']);
+        const report = JSON.parse(verity(folder, ['verify', ...two, '--json']).stdout);
+        expect([report.good, report.fec.good]).to.deep.equal([at.length === 0, status === 0]);
+      }
+      writeFileSync(join(folder, 'data'), right.data);
+      writeFileSync(join(folder, 'fec'), right.fec);
+      writeFileSync(join(folder, 'root'), `00${readFileSync(join(folder, 'root'), 'latin1').slice(2)}`);
+      expect(verity(folder, ['verify', ...two])).to.include({
+        status: 2,
+        stderr: 'Verification of root hash failed.\n',
+      });
+      expect(verity(folder, ['repair', ...two, '--dry-run']).status).to.equal(2);
     }),
   );
 

@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkVerityFec } from '../../lib/verity/fec/fec-check.js';
 import { coveredHashBlocks, FecLayout } from '../../lib/verity/fec/fec-layout.js';
 import { ParityEncoder } from '../../lib/verity/fec/parity-encoder.js';
 import { ReedSolomon } from '../../lib/verity/fec/reed-solomon.js';
 import { formatVerity } from '../../lib/verity/format.js';
+import { verifyVerity } from '../../lib/verity/verify.js';
 import { seeded } from '../support/manual-engine.js';
 
 function noise(bytes: number, seed: number): Buffer {
@@ -136,12 +136,22 @@ describe('verity FEC', function () {
       execFileSync('veritysetup', ['format', theirs.data, theirs.hash, ...options.map(String)]);
       const fec = { path: ours.fec, offset: fecOffset, roots };
       const shape = { dataBlockSize: blockSize, hashBlockSize: blockSize, dataBlocks: blocks, salt };
-      await formatVerity(ours.data, ours.hash, { ...shape, uuid, superblock, hashOffset, fec });
+      const { rootHash } = await formatVerity(ours.data, ours.hash, { ...shape, uuid, superblock, hashOffset, fec });
       // veritysetup fills the superblock's block where nothing comes behind it.
       for (const area of blocks > 1 ? (['data', 'hash', 'fec'] as const) : (['data', 'fec'] as const))
         expect(readFileSync(ours[area]).equals(readFileSync(theirs[area])), area).to.equal(true);
-      const report = await checkVerityFec(ours.data, ours.hash, { ...shape, superblock, hashOffset, fec });
-      expect(report).to.deep.equal({ repairable: 0, wrong: 0, beyond: 0, firstBeyond: undefined });
+      const image = { ...shape, superblock, hashOffset, fec };
+      const found = await verifyVerity(ours.data, ours.hash, rootHash, image);
+      expect(found.good).to.equal(true);
+      expect(found.fec).to.deep.equal({
+        good: true,
+        mended: { data: 0, hash: 0, fec: 0 },
+        left: { data: 0, hash: 0, fec: 0 },
+        unjudged: { data: 0, hash: 0 },
+        unjudgedParity: 0,
+        repairable: 0,
+        firstBeyond: undefined,
+      });
     });
   }
 
@@ -173,11 +183,11 @@ describe('verity FEC', function () {
       for (const at of spoiled) wrong[at]! ^= 1;
       writeFileSync(data, wrong);
       expect(verify()).to.include(`Found ${errors} repairable errors with FEC device.`);
-      expect((await checkVerityFec(data, hash, { fec })).repairable).to.equal(errors);
+      expect((await verifyVerity(data, hash, rootHash, { fec })).fec!.repairable).to.equal(errors);
     }
     writeFileSync(data, Buffer.alloc(bytes.length));
-    const { firstBeyond, beyond } = await checkVerityFec(data, hash, { fec });
-    expect(beyond).to.equal(3);
+    const { firstBeyond, left } = (await verifyVerity(data, hash, rootHash, { fec })).fec!;
+    expect(left.data).to.equal(700);
     expect(verify()).to.include(`Failed to repair parity for block ${firstBeyond}.`);
   });
 });

@@ -107,7 +107,10 @@ describe('verity repair', function () {
     expect(dry.written).to.deep.equal([]);
     expect(read()).to.deep.equal(spoiled);
     const { written, ...real } = await repair('in-place');
-    expect({ ...dry, written }).to.deep.equal({ ...real, written });
+    const blocks = real.blocks.map((block) =>
+      block.outcome === 'mended' ? { ...block, outcome: 'would be mended' } : block,
+    );
+    expect({ ...dry, written }).to.deep.equal({ ...real, blocks, written });
   });
 
   it('writes new files complete or not at all, and nothing into the old ones', async () => {
@@ -154,7 +157,7 @@ describe('verity repair', function () {
     spoil(foreign, 'data', 0, random);
     write(foreign);
     const { good, unjudgedParity, mended } = await repair('in-place');
-    expect({ good, unjudgedParity, data: mended.data }).to.deep.equal({ good: false, unjudgedParity: 1, data: 1 });
+    expect({ good, unjudgedParity, data: mended.data }).to.deep.equal({ good: true, unjudgedParity: 1, data: 1 });
     expect(file('data').equals(right.data)).to.equal(true);
   });
 

@@ -2,6 +2,7 @@ import { type Engine, openLanes } from '../../crypto/engine/engine.js';
 import type { ProviderName } from '../../crypto/provider/provider.js';
 import { VerityError } from '../../verity/error.js';
 import type { FecArea } from '../../verity/fec/fec-image.js';
+import type { FecInput } from '../../verity/fec/open-fec-image.js';
 import { defaultRoots, type VerityParameters } from '../../verity/parameters.js';
 import { maxSaltSize } from '../../verity/superblock.js';
 import { algOptions, runOptions } from '../alg-options.js';
@@ -27,6 +28,11 @@ export const treeOptions: Record<string, OptionHelp> = {
 export const fecOptions: Record<string, OptionHelp> = {
   'fec-device': { type: 'string', value: 'FILE', help: 'where the FEC data is; it may be DATA or HASH' },
   'fec-offset': { type: 'string', value: 'BYTES', help: 'where it begins (default: 0)' },
+  'fec-blocks': {
+    type: 'string',
+    value: 'N',
+    help: 'verify, repair: blocks that it covers, data and tree included (default: all of HASH)',
+  },
   'fec-roots': { type: 'string', value: 'N', help: 'bytes of parity for each word of 255, from 2 to 24 (default: 2)' },
 };
 
@@ -48,6 +54,13 @@ export function fecOption(invocation: Invocation): (Required<FecArea> & { path: 
   const offset = givenNumber(invocation, 'fec-offset') ?? 0;
   const roots = givenNumber(invocation, 'fec-roots') ?? defaultRoots;
   return path === undefined ? undefined : { path, offset, roots };
+}
+
+/** The same of an image that exists. @throws CliError */
+export function fecInput(invocation: Invocation): FecInput | undefined {
+  const fec = fecOption(invocation);
+  const blocks = givenNumber(invocation, 'fec-blocks');
+  return fec && { ...fec, ...(blocks !== undefined && { blocks }) };
 }
 
 /** What is given of the parameters of a tree. @throws CliError, VerityError in veritysetup's words */

@@ -8,16 +8,16 @@ import {
 import { CliError, type Invocation } from '../command.js';
 import { Exit } from '../exit.js';
 import { integerOption, stringOption } from '../option-values.js';
-import { counted } from './counted.js';
-import { fecOption, imageArguments, imageOptions } from './options.js';
+import { fecInput, imageArguments, imageOptions } from './options.js';
 import { withProgress } from './progress.js';
 import { readRootHash } from './root-hash.js';
+import { areaWords, blockCounts, counted, unfitLine, unjudgedLine } from './words.js';
 
 /** `dmalg verity repair DATA HASH ROOT --fec-device FILE` */
 export async function repairImage(invocation: Invocation): Promise<number> {
   const { values } = invocation;
   const { data, hash, root } = imageArguments(invocation);
-  const fec = fecOption(invocation);
+  const fec = fecInput(invocation);
   if (fec === undefined) throw new CliError("repair: --fec-device is missing; see 'dmalg verity --help'");
   const to = destination(invocation);
   const rootHash = await readRootHash(root, stringOption(invocation, 'root-hash-file'));
@@ -34,6 +34,7 @@ export async function repairImage(invocation: Invocation): Promise<number> {
   });
   if (values.json) process.stdout.write(`${JSON.stringify(repair, null, 2)}\n`);
   else process.stdout.write(listing(repair, to === 'dry-run'));
+  if (repair.unjudgedParity > 0) process.stderr.write(`WARNING: ${unfitLine(repair.unjudgedParity)}\n`);
   return repair.good ? Exit.done : Exit.verification;
 }
 
@@ -53,32 +54,26 @@ function destination(invocation: Invocation): RepairOptions['to'] {
     : { data, ...(hash !== undefined && { hash }), ...(fec !== undefined && { fec }) };
 }
 
-function listing({ blocks, mended, notWritten, left, unjudgedParity }: Repair, dryRun: boolean): string {
-  const total = [mended, notWritten, left].reduce((sum, { data, hash, fec }) => sum + data + hash + fec, 0);
-  const lines = blocks.map((block) => blockLine(block, dryRun));
+/** What was wrong, and in the last line the verdict. */
+function listing(repair: Repair, dryRun: boolean): string {
+  const { blocks, mended, notWritten, left, unjudged, good } = repair;
+  const sum = (numbers: object) => Object.values(numbers).reduce((all: number, each: number) => all + each, 0);
+  const total = sum(mended) + sum(notWritten) + sum(left);
+  const lines = blocks.map(blockLine);
   if (total > blocks.length) lines.push(`and ${total - blocks.length} more`);
   lines.push(`${dryRun ? 'would be mended' : 'mended'}: ${counts(mended)}`);
-  if (notWritten.data + notWritten.hash + notWritten.fec > 0)
+  if (sum(notWritten) > 0)
     lines.push(`not written, as there is no --output-hash or --output-fec for it: ${counts(notWritten)}`);
-  if (left.data + left.hash + left.fec > 0) lines.push(`cannot be mended: ${counts(left)}`);
-  if (unjudgedParity > 0)
-    lines.push(
-      `parity that does not fit, where not all blocks can be judged: ${counted(unjudgedParity, 'set')} of blocks`,
-    );
+  if (sum(unjudged) > 0) lines.push(unjudgedLine(unjudged));
+  if (sum(left) > 0) lines.push(`cannot be mended: ${blockCounts(left)}`);
+  else if (!good && sum(unjudged) > 0) lines.push('cannot be mended');
   return `${lines.join('\n')}\n`;
 }
 
-const words = { data: 'data block', hash: 'hash block', fec: 'parity block' };
-
-function blockLine({ area, path, block, position, outcome }: RepairedBlock, dryRun: boolean): string {
-  const done = {
-    mended: dryRun ? 'would be mended' : 'mended',
-    'not written': 'not written',
-    left: 'cannot be mended',
-  };
-  return `${path}: ${words[area]} ${block} at ${position}: ${done[outcome]}`;
+function blockLine({ area, path, block, position, outcome }: RepairedBlock): string {
+  return `${path}: ${areaWords[area]} ${block} at ${position}: ${outcome === 'left' ? 'cannot be mended' : outcome}`;
 }
 
 function counts({ data, hash, fec }: RepairCounts): string {
-  return [counted(data, words.data), counted(hash, words.hash), counted(fec, words.fec)].join(', ');
+  return `${blockCounts({ data, hash })}, ${counted(fec, areaWords.fec)}`;
 }

@@ -31,10 +31,11 @@ export const verity: Command = {
     'DATA and HASH are files or block devices, and may be one. A new HASH appears when it is complete; one that exists is written in',
     "place, the superblock last. Options, outputs and exit statuses are veritysetup's. verify lists every bad block on stdout, from the",
     'root hash down; blocks below a bad hash block cannot be judged, and are counted. It ends with status 2 where anything is bad, the',
-    'root hash included; with --fec-device, where that cannot be repaired.',
+    'root hash included; with --fec-device, only where repair would end with 2. Its last line is the verdict.',
     '',
     'repair mends data, tree and parity from the FEC data: every block written has the digest that the tree wants, so a kill leaves an',
-    'image no worse than before. Status 0: all is right now; 2: something is not, and is listed.',
+    'image no worse than before. Files that were cut off are mended, too. Status 0: every block of data and tree is right now; 2: some are',
+    'not, and are listed.',
   ].join('\n'),
   options: {
     ...treeOptions,

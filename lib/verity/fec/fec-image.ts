@@ -2,6 +2,7 @@ import { overlap } from '../areas.js';
 import type { BlockFile } from '../block-file.js';
 import { VerityError } from '../error.js';
 import { defaultRoots, type Tree } from '../parameters.js';
+import { hashBlockAt } from '../tree-layout.js';
 import { coveredHashBlocks, FecLayout } from './fec-layout.js';
 import { maxRoots, minRoots } from './reed-solomon.js';
 
@@ -34,15 +35,15 @@ export function checkFecArea(
 }
 
 /**
- * What FEC covers of an image. `hashSize` is the size of the hash file in bytes: FEC covers all of it behind the tree's start, unless the FEC area is in
- * it too. `dataEnd` is the first byte behind the data. @throws VerityError in veritysetup's words: areas overlap
+ * What FEC covers of an image: of the hash file `blocks` less the data blocks; or, as `veritysetup` has it, all behind the tree's start of the `hashSize` bytes
+ * that it has, or up to the FEC area where that is in it too; in any case the tree. `dataEnd` is the first byte behind the data. @throws VerityError in veritysetup's words: areas overlap
  */
 export function fecLayout(
   { dataBlocks, dataBlockSize, hashBlockSize, start, layout }: Tree,
   { offset, roots }: Required<FecArea>,
   { dataFile, hashFile, fecFile }: FecFiles,
   hashSize: number,
-  dataEnd = dataBlocks * dataBlockSize,
+  { dataEnd = dataBlocks * dataBlockSize, blocks }: { dataEnd?: number; blocks?: number | undefined } = {},
 ): FecLayout {
   const inHashFile = hashFile.isSame(fecFile);
   const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
@@ -50,7 +51,16 @@ export function fecLayout(
     throw overlap('Hash area overlaps with FEC area.', hashFile, hashEnd, 'FEC area', offset);
   if (dataFile.isSame(fecFile) && dataEnd > offset)
     throw overlap('Data area overlaps with FEC area.', dataFile, dataEnd, 'FEC area', offset);
-  const hashBlocks = coveredHashBlocks(inHashFile ? offset : hashSize, start, hashBlockSize);
+  const least = dataBlocks + layout.hashBlocks;
+  if (blocks !== undefined && blocks < least)
+    throw new VerityError(
+      'Invalid FEC segment length.',
+      'EINVAL',
+      `--fec-blocks: expected at least ${least}, the data and hash blocks, got ${blocks}`,
+    );
+  // A hash file that was cut off still had its tree when the parity was made.
+  const covered = Math.max(layout.hashBlocks, coveredHashBlocks(inHashFile ? offset : hashSize, start, hashBlockSize));
+  const hashBlocks = blocks === undefined ? covered : blocks - dataBlocks;
   return new FecLayout({ roots, blockSize: dataBlockSize, dataBlocks, hashBlocks });
 }
 
@@ -71,6 +81,12 @@ export class FecImage {
   /** Which block of the message a block of a level is; level -1 is the data. */
   blockOf(level: number, index: number): number {
     return level < 0 ? index : this.layout.dataBlocks + this.tree.layout.levels[level]!.first + index;
+  }
+
+  /** The level of a block of the message, and its index in it. */
+  levelOf(block: number): { level: number; index: number } {
+    const { dataBlocks } = this.layout;
+    return block < dataBlocks ? { level: -1, index: block } : hashBlockAt(this.tree.layout, block - dataBlocks);
   }
 
   /** Where a block of the message lies. */
@@ -102,17 +118,5 @@ export class FecImage {
   /** Fills the bytes from the FEC area. */
   readParity(position: number, into: Uint8Array): Promise<void> {
     return this.files.fecFile.read(into, this.offset + position);
-  }
-
-  /** @throws VerityError where the FEC file ends before the parity does */
-  checkSize(): void {
-    const needed = this.offset + this.layout.paritySize;
-    const { size, path } = this.files.fecFile;
-    if (size < needed)
-      throw new VerityError(
-        'Invalid FEC segment length.',
-        'EIO',
-        `${path} has ${size} bytes, its parity ends at ${needed}`,
-      );
   }
 }

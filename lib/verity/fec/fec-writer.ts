@@ -41,7 +41,7 @@ export class FecWriter {
     try {
       const hashEnd = (tree.start + tree.layout.hashBlocks) * tree.hashBlockSize;
       const files: FecFiles = { dataFile, hashFile, fecFile };
-      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd), dataEnd);
+      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd), { dataEnd });
       return new FecWriter(new FecImage(tree, layout, files, area.offset), engine);
     } catch (error) {
       if (fecFile !== hashFile) await fecFile.close();

@@ -1,8 +1,8 @@
 import { checkAborted } from '../../base/abort.js';
 import { Bitmap } from '../bitmap.js';
-import { VerityError } from '../error.js';
 import type { OnProgress } from '../on-progress.js';
 import { TrustedHashes } from '../trusted-hashes.js';
+import type { BadBlock } from '../verdict.js';
 import { TreeWalk, type WalkJudge } from '../walk.js';
 import type { FecImage } from './fec-image.js';
 import { MendedImage, type Writable } from './mended-image.js';
@@ -10,17 +10,28 @@ import { ParityEncoder } from './parity-encoder.js';
 import { Parity, type ReedSolomon } from './reed-solomon.js';
 import { type SetBuffers, SetDecoder } from './set-decoder.js';
 
-/** Hears of each block that was wrong: of the message, or of the FEC area, once. */
+/** Hears of each block that was wrong, of the message or of the FEC area, once each time that something is said of it. */
 export interface MenderEvents {
+  /** It was found to be wrong. */
+  onBad(level: number, index: number, reason: BadBlock['reason'], offset?: number): void;
   onMended(block: number): void;
   onLeft(block: number): void;
   onParity(set: number, index: number): void;
   onProgress?: OnProgress | undefined;
 }
 
-/** Sets whose parity could not be judged, because blocks of theirs could not. */
+/** What is left, and what has been done. */
 export interface MenderSummary {
+  /** Whether the block at the top has the root hash, or has it now. If not, nothing below it has been looked at. */
+  rootHash: boolean;
+  /** Blocks below hash blocks that are left: there is no digest to judge them by. */
+  unjudged: { data: number; hash: number };
+  /** Sets whose parity could not be judged, because blocks of theirs could not. */
   unjudgedParity: number;
+  /** Bytes that have been changed, or would be. */
+  changed: number;
+  /** The first set with a block that is left. */
+  firstBeyond: number | undefined;
 }
 
 /** Bytes of what lies behind the tree that are read at a time. */
@@ -34,6 +45,7 @@ const pieceSize = 1 << 20;
 export class ImageMender implements WalkJudge {
   readonly #mended: MendedImage;
   readonly #rootHash: Uint8Array;
+  readonly #trusted: TrustedHashes;
   readonly #encoder: ParityEncoder;
   readonly #decoder: SetDecoder;
   readonly #buffers: SetBuffers;
@@ -42,10 +54,14 @@ export class ImageMender implements WalkJudge {
   readonly #signal: AbortSignal | undefined;
   /** Blocks of the message that are bad, or cannot be judged yet. */
   readonly #suspects: Bitmap;
+  /** Blocks that have been told of as bad, and as mended. */
+  readonly #told: Bitmap;
   readonly #known: Bitmap;
   /** Sets that have been looked at by themselves, and those of them whose parity has been, too. */
   readonly #touched: Bitmap;
   readonly #settled: Bitmap;
+  #changed = 0;
+  #firstBeyond: number | undefined;
 
   constructor(
     image: FecImage,
@@ -67,9 +83,11 @@ export class ImageMender implements WalkJudge {
     this.#decoder = new SetDecoder({ tree, layout, code, source: mended, wanted: (block) => trusted.wanted(block) });
     this.#buffers = this.#decoder.allocate();
     this.#rootHash = rootHash;
+    this.#trusted = trusted;
     this.#events = events;
     this.#signal = signal;
     this.#suspects = new Bitmap(layout.blocks);
+    this.#told = new Bitmap(layout.blocks);
     this.#known = new Bitmap(layout.blocks);
     this.#touched = new Bitmap(layout.rounds);
     this.#settled = new Bitmap(layout.rounds);
@@ -80,15 +98,11 @@ export class ImageMender implements WalkJudge {
     const { tree } = this.#mended.image;
     const options = { onProgress: this.#events.onProgress, signal: this.#signal };
     try {
-      if (!(await new TreeWalk(tree, this.#rootHash, this.#mended, this, options).run()))
-        throw new VerityError(
-          'Verification of root hash failed.',
-          'EPERM',
-          'the block at the top has another digest, and FEC cannot mend it; is the root hash right?',
-        );
-      await this.#addForeign();
-      for (const block of this.#suspects) this.#events.onLeft(block);
-      return { unjudgedParity: await this.#mendParity() };
+      const rootHash = await new TreeWalk(tree, this.#rootHash, this.#mended, this, options).run();
+      if (rootHash) await this.#addForeign();
+      const unjudged = await this.#tellLeft(rootHash);
+      const unjudgedParity = rootHash ? await this.#mendParity() : 0;
+      return { rootHash, unjudged, unjudgedParity, changed: this.#changed, firstBeyond: this.#firstBeyond };
     } finally {
       this.#encoder.close();
     }
@@ -98,8 +112,12 @@ export class ImageMender implements WalkJudge {
     return !this.#suspects.has(this.#mended.image.blockOf(level, index));
   }
 
-  bad(level: number, index: number, reason: 'digest' | 'spare'): void {
-    if (reason === 'digest') this.#suspects.add(this.#mended.image.blockOf(level, index));
+  bad(level: number, index: number, reason: BadBlock['reason'], offset?: number): void {
+    const block = this.#mended.image.blockOf(level, index);
+    // What is in a spare area is what the digest covers: no FEC brings anything else.
+    if (reason === 'spare') this.#events.onLeft(block);
+    else this.#suspects.add(block);
+    this.#tellBad(block, reason === 'digest' && this.#mended.unread.has(block) ? 'unreadable' : reason, offset);
   }
 
   unjudged(level: number, first: number, count: number): void {
@@ -108,8 +126,9 @@ export class ImageMender implements WalkJudge {
   }
 
   /** Mends what can be, over and over: a hash block that is good again lets others be judged. */
-  async levelDone(): Promise<void> {
+  async levelDone(level: number): Promise<void> {
     const { layout } = this.#mended.image;
+    this.#suspectUnread(level);
     for (let progress = true; progress && this.#suspects.size > 0; ) {
       progress = false;
       const done = new Bitmap(layout.rounds);
@@ -126,21 +145,61 @@ export class ImageMender implements WalkJudge {
     }
   }
 
+  /** What cannot be read is wrong, even where its zeroes are right: its file has to have them. */
+  #suspectUnread(level: number): void {
+    const { unread, image } = this.#mended;
+    if (unread.size === 0) return;
+    for (const block of unread) {
+      if (block >= image.layout.dataBlocks + image.tree.layout.hashBlocks) break;
+      const at = image.levelOf(block);
+      if (at.level === level && !this.#suspects.has(block)) this.bad(level, at.index, 'unreadable');
+    }
+  }
+
+  #tellBad(block: number, reason: BadBlock['reason'], offset?: number): void {
+    if (this.#told.has(block)) return;
+    this.#told.add(block);
+    const { level, index } = this.#mended.image.levelOf(block);
+    this.#events.onBad(level, index, reason, offset);
+  }
+
+  /** Tells of the blocks that are left. Returns the number of those that no digest judges. */
+  async #tellLeft(rootHash: boolean): Promise<MenderSummary['unjudged']> {
+    const { layout, tree } = this.#mended.image;
+    const { dataBlocks } = layout;
+    const unjudged = { data: 0, hash: 0 };
+    for (const block of this.#suspects) {
+      if (await this.#trusted.wanted(block)) {
+        this.#tellBad(block, 'digest');
+        this.#events.onLeft(block);
+        this.#firstBeyond = Math.min(this.#firstBeyond ?? Infinity, layout.setOf(block));
+      } else unjudged[block < dataBlocks ? 'data' : 'hash']++;
+    }
+    if (rootHash || tree.layout.hashBlocks === 0) return unjudged;
+    return { data: dataBlocks, hash: tree.layout.hashBlocks - 1 };
+  }
+
   /** Mends what can be of a set, its parity included. Returns its good blocks. */
   async #mendSet(set: number): Promise<number[]> {
     checkAborted(this.#signal);
     const { layout } = this.#mended.image;
-    const { states, message, parity } = await this.#decoder.mendSet(set, this.#buffers, async (block, bytes) => {
-      await this.#mended.write(block, bytes);
-      if (this.#known.has(block)) return; // a dry run mends it each time
-      this.#known.add(block);
-      this.#events.onMended(block);
-    });
+    const { states, message, parity } = await this.#decoder.mendSet(
+      set,
+      this.#buffers,
+      async (block, bytes, changed) => {
+        await this.#mended.write(block, bytes);
+        if (this.#known.has(block)) return; // a dry run mends it each time
+        this.#known.add(block);
+        this.#changed += changed;
+        this.#tellBad(block, 'digest');
+        this.#events.onMended(block);
+      },
+    );
     this.#touched.add(set);
     if (!this.#settled.has(set) && states.every((state) => state === 'good' || state === 'foreign')) {
       const right = await this.#parityOf(message.subarray(0, states.length * layout.blockSize));
       // Blocks that no digest tells of are as they were where the parity, too, says so; otherwise either may be wrong.
-      if (!states.includes('foreign') || right.equals(parity)) {
+      if (!states.includes('foreign') || this.#mended.hasParity(set, right, parity)) {
         this.#settled.add(set);
         await this.#mendParityOf(set, right, parity);
       }
@@ -149,7 +208,10 @@ export class ImageMender implements WalkJudge {
   }
 
   async #mendParityOf(set: number, right: Buffer, stored: Buffer): Promise<void> {
-    for (const index of await this.#mended.writeParity(set, right, stored)) this.#events.onParity(set, index);
+    for (const { index, changed } of await this.#mended.writeParity(set, right, stored)) {
+      this.#changed += changed;
+      this.#events.onParity(set, index);
+    }
   }
 
   async #parityOf(message: Buffer): Promise<Buffer> {
@@ -193,12 +255,12 @@ export class ImageMender implements WalkJudge {
         if (stored.length < bytes.length) stored = Buffer.allocUnsafeSlow(bytes.length);
         const held = stored.subarray(0, bytes.length);
         await this.#mended.readParityAt(position, held);
-        if (held.equals(bytes)) return;
+        if (held.equals(bytes) && this.#mended.unreadParity.size === 0) return;
         for (let at = 0; at < bytes.length; at += setParity) {
           const set = (position + at) / setParity;
           const [right, there] = [bytes, held].map((each) => each.subarray(at, at + setParity) as Buffer);
-          if (this.#touched.has(set) || right!.equals(there!)) continue;
-          if (isForeign(set)) unjudged++;
+          if (this.#touched.has(set)) continue;
+          if (isForeign(set) && !this.#mended.hasParity(set, right!, there!)) unjudged++;
           else await this.#mendParityOf(set, right!, there!);
         }
       },

@@ -115,11 +115,12 @@ describe('verity areas', () => {
       const end = image!.dataBlocks * image!.dataBlockSize;
       expect(after.subarray(0, end).equals(before.subarray(0, end))).to.equal(true);
       const { rootHash, dataBlocks } = image!;
-      const { salt, fec: _, ...options } = row.options;
+      const { salt, fec, ...options } = row.options;
       const found = await verifyVerity(path('data'), path(row.hash ?? 'data'), rootHash, {
         ...options,
         dataBlocks,
         salt: salt!,
+        ...(fec && { fec: { ...fec, path: path(fec.path) } }),
       });
       expect(found.good).to.equal(true);
     });
@@ -157,9 +158,11 @@ describe('verity areas', () => {
         const kept = Math.min(size, Math.max(hashOffset, image.dataBlocks * image.dataBlockSize), fecOffset ?? size);
         expect(after.subarray(0, kept).equals(before.subarray(0, kept))).to.equal(true);
         if (dataBlocks === undefined) expect(after.subarray(0, size).equals(before)).to.equal(true);
+        const { fec: _, ...given } = options as FormatOptions;
         const found = await verifyVerity(path('data'), path('data'), image.rootHash, {
-          ...options,
+          ...given,
           dataBlocks: image.dataBlocks,
+          ...(fecOffset !== undefined && { fec: { path: path('data'), offset: fecOffset } }),
         });
         expect(found.good).to.equal(true);
         written++;
