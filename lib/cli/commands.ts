@@ -5,6 +5,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   info: async () => (await import('./info.js')).info,
   verity: async () => (await import('./verity/verity.js')).verity,
   crypt: async () => (await import('./crypt.js')).crypt,
+  luks: async () => (await import('./luks/luks.js')).luks,
   dm: async () => (await import('./dm.js')).dm,
   serve: async () => (await import('./serve.js')).serve,
   hash: async () => (await import('./hash.js')).hash,

@@ -14,6 +14,7 @@ import {
   streamWriter,
   type Writer,
 } from './crypt-stream.js';
+import { statusOf } from './error-status.js';
 import { Exit } from './exit.js';
 import { integerOption, stringOption } from './option-values.js';
 import { completeFile } from './output.js';
@@ -99,10 +100,6 @@ function openConvert(invocation: Invocation): CryptConvert {
 
 /** The option that a table's argument is here. */
 const optionOf: Record<string, string> = { iv_offset: 'iv-offset', sector_size: 'sector-size' };
-
-function statusOf(error: CryptError): number {
-  return error.reason === 'Error allocating crypto tfm' ? Exit.unsupported : Exit.usage;
-}
 
 const { provider, engine } = algOptions;
 

@@ -1,6 +1,8 @@
 import { AlgError } from '../crypto/error.js';
+import { CryptError } from '../crypto/sector/error.js';
 import { DeviceError } from '../dm/device-error.js';
 import { TableError } from '../dm/table-error.js';
+import { LuksError, type LuksErrorCode } from '../luks/error.js';
 import { type VerityCode, VerityError } from '../verity/error.js';
 import { CliError } from './command.js';
 import { Exit } from './exit.js';
@@ -11,6 +13,18 @@ const verityStatus: Record<VerityCode, number> = {
   EIO: Exit.usage,
   ENODEV: Exit.device,
   EPERM: Exit.verification,
+};
+
+/** As cryptsetup's. */
+const luksStatus: Record<LuksErrorCode, number> = {
+  EINVAL: Exit.usage,
+  EPERM: Exit.verification,
+  ENOENT: Exit.verification,
+  ENOMEM: Exit.memory,
+  ENODEV: Exit.device,
+  EEXIST: Exit.busy,
+  ENOSPC: Exit.usage,
+  ENOTSUP: Exit.unsupported,
 };
 
 /** Of a table that cannot be opened; for every other code it is the device's fault. */
@@ -31,6 +45,9 @@ export function statusOf(error: unknown): number {
     if (error.code === 'EBUSY') return Exit.busy;
     return Exit.unsupported;
   }
+  if (error instanceof CryptError)
+    return error.reason === 'Error allocating crypto tfm' ? Exit.unsupported : Exit.usage;
+  if (error instanceof LuksError) return luksStatus[error.code];
   if (error instanceof VerityError) return verityStatus[error.code];
   if (error instanceof DeviceError && error.cause instanceof VerityError) return verityStatus[error.cause.code];
   if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;

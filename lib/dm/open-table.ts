@@ -23,6 +23,11 @@ export interface OpenTableOptions extends CryptoOptions {
   direct?: boolean;
   /** Devices that table lines may name, mapped ones included: that is how devices stack. They stay open. */
   devices?: Readonly<Record<string, BlockDevice>>;
+  /**
+   * Keys that a line may name as `:<size>:<type>:<description>`, by '<type>:<description>'. They are looked for here before the kernel's
+   * keyring. Copied; the caller wipes its own.
+   */
+  keys?: Readonly<Record<string, Uint8Array>>;
   clock?: Clock;
   /** How long NBD servers are waited for, and who hears of a connection that broke. */
   nbd?: Omit<NbdClientOptions, 'clock'>;
@@ -86,7 +91,7 @@ async function openLine(
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine, nbd } = options;
   const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
-  const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {} } = options;
+  const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {}, keys = {} } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const below = new Map<string, BlockDevice>();
   const openDevice = async (spec: string, argument: number): Promise<BlockDevice> => {
@@ -112,6 +117,7 @@ async function openLine(
       readOnly,
       clock,
       crypto,
+      keys,
       reserve,
       makeMempool: makeKnown,
       allocate,

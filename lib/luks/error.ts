@@ -1,10 +1,10 @@
 /**
  * Why a LUKS operation failed:
- * - `EINVAL`: the header, or an argument, is not valid
+ * - `EINVAL`: an argument is not valid, or asks for what the volume cannot do
  * - `EPERM`: no key slot opens with this passphrase
  * - `ENOENT`: there is no such key slot, or no key slot that may be tried
  * - `ENOMEM`: Argon2's memory cannot be had
- * - `ENODEV`: there is no LUKS header
+ * - `ENODEV`: there is no LUKS header, or it is damaged or truncated
  * - `EEXIST`: the key slot is in use, or there is a header already
  * - `ENOSPC`: no free key slot or no room for its key material
  * - `ENOTSUP`: the volume needs something that is not implemented

@@ -53,6 +53,11 @@ export async function makeHeader(format: LuksFormat, volumeKey: Uint8Array): Pro
   if (volumeKey.length > maxKeySize) throw new LuksError('EINVAL', `the volume key has more than ${maxKeySize} bytes`);
   const header = type === 'luks1' ? luks1(format, cipher, volumeKey.length, uuid) : luks2(format, cipher, uuid);
   const segment = header.metadata.segments['0']!;
+  if (!format.detached && format.dataSize <= Number(segment.offset))
+    throw new LuksError(
+      'ENODEV',
+      `${format.dataSize} bytes have no room for data behind the header with its key slots, which takes ${segment.offset}; use --size`,
+    );
   // A cipher that nobody here has, or a key that is none of its, is found before anything is written.
   new CryptConvert({ cipher, key: volumeKey, sectorSize: segment.sector_size! }).close();
   const { iterations } = (await measurePbkdf({ type: 'pbkdf2', hash, iterTime: digestTime }, volumeKey.length)) as {
@@ -98,7 +103,7 @@ export async function writeNewVolume(
   const end = headerEnd(header);
   if (end > storage.size)
     throw new LuksError(
-      'EINVAL',
+      'ENODEV',
       `${storage.describe()} has ${storage.size} bytes, and the header with its key slots takes ${end}; use --size`,
     );
   const zeroes = Buffer.alloc(mebibyte);

@@ -39,7 +39,7 @@ export async function readHeader(storage: HeaderStorage): Promise<LuksHeader> {
     return { version: 1, label: '', subsystem: '', size: 1024, sequence: 0n, damage: [], ...parseLuks1(first) };
   const version = first && versionOf(first);
   if (version !== undefined && version !== 2)
-    throw new LuksError('EINVAL', `${storage.describe()}: LUKS version ${version} is unknown; versions are 1 and 2`);
+    throw new LuksError('ENODEV', `${storage.describe()}: LUKS version ${version} is unknown; versions are 1 and 2`);
   return readLuks2(storage);
 }
 
@@ -91,7 +91,7 @@ async function readCopy(storage: HeaderStorage, offset: number): Promise<Copy> {
 }
 
 function ended(storage: HeaderStorage, offset: number): LuksError {
-  return new LuksError('EINVAL', `LUKS2 header at ${offset}: ${storage.describe()} ends before it`);
+  return new LuksError('ENODEV', `LUKS2 header at ${offset}: ${storage.describe()} ends before it`);
 }
 
 function isNoHeader(error: LuksError): boolean {

@@ -37,7 +37,7 @@ export async function openKeyslot(
   const keyslot = passphraseSlot(metadata, slot);
   const { key_size, af, kdf } = keyslot;
   const digest = digestOf(metadata, slot);
-  if (!digest) throw new LuksError('EINVAL', `key slot ${slot}: no digest tells whether its key is right`);
+  if (!digest) throw new LuksError('ENODEV', `key slot ${slot}: no digest tells whether its key is right`);
   const material = await readMaterial(storage, slot, keyslot);
   try {
     await convertArea('decrypt', keyslot, kdf!, passphrase, material);
@@ -121,7 +121,7 @@ async function readMaterial(storage: HeaderStorage, slot: number, keyslot: Keysl
   const size = materialSize(keyslot);
   if (offset + size > storage.size)
     throw new LuksError(
-      'EINVAL',
+      'ENODEV',
       `key slot ${slot}: its material ends at byte ${offset + size}, ${storage.describe()} at ${storage.size}; was it truncated?`,
     );
   const material = allocateSecret(size);

@@ -21,7 +21,7 @@ const disabled = 0x0000dead;
 const slotAt = 208;
 const slotSize = 48;
 
-/** Source: LUKS On-Disk Format Specification 1.2.3, figure 1. All numbers are big-endian. @throws LuksError EINVAL */
+/** Source: LUKS On-Disk Format Specification 1.2.3, figure 1. All numbers are big-endian. @throws LuksError ENODEV */
 export function parseLuks1(bytes: Buffer): Luks1 {
   const text = (at: number, size: number, what: string) => {
     const all = bytes.subarray(at, at + size);
@@ -180,5 +180,5 @@ function checkAreas(areas: Luks1['areas'], payload: number): void {
 }
 
 function invalid(why: string): LuksError {
-  return new LuksError('EINVAL', `LUKS1 header: ${why}`);
+  return new LuksError('ENODEV', `LUKS1 header: ${why}`);
 }

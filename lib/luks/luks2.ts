@@ -41,7 +41,7 @@ export function versionOf(bytes: Buffer): number | undefined {
 
 /**
  * The size that a copy's binary part claims, at `offset`, so that as much is read. `bytes`: its first 4096.
- * @throws LuksError EINVAL
+ * @throws LuksError ENODEV
  */
 export function copySize(bytes: Buffer, offset: number): number {
   const magic = offset === 0 ? luksMagic : secondMagic;
@@ -55,7 +55,7 @@ export function copySize(bytes: Buffer, offset: number): number {
   return size;
 }
 
-/** Reads all of a copy, as long as copySize says. @throws LuksError EINVAL, ENOTSUP */
+/** Reads all of a copy, as long as copySize says. @throws LuksError ENODEV, ENOTSUP */
 export function parseCopy(bytes: Buffer, offset: number): Luks2Copy {
   const name = string(bytes, field.checksumName);
   const hash = nodeHash(name);
@@ -68,7 +68,7 @@ export function parseCopy(bytes: Buffer, offset: number): Luks2Copy {
   try {
     parsed = JSON.parse(json);
   } catch (error) {
-    throw new LuksError('EINVAL', `LUKS2 header at ${offset}: its metadata is no JSON`, { cause: error });
+    throw new LuksError('ENODEV', `LUKS2 header at ${offset}: its metadata is no JSON`, { cause: error });
   }
   return {
     size: bytes.length,
@@ -127,5 +127,5 @@ function string(bytes: Buffer, [at, size]: readonly [number, number]): string {
 }
 
 function invalid(offset: number, why: string): LuksError {
-  return new LuksError('EINVAL', `LUKS2 header at ${offset}: ${why}`);
+  return new LuksError('ENODEV', `LUKS2 header at ${offset}: ${why}`);
 }

@@ -31,6 +31,10 @@ export interface KeyslotArea {
   size: string;
   encryption?: string;
   key_size?: number;
+  /** Of re-encryption with resilience by checksums. */
+  hash?: string;
+  sector_size?: number;
+  shift_size?: string;
 }
 
 export type Kdf =

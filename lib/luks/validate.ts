@@ -15,7 +15,7 @@ const maxStripes = 4000;
 /**
  * Checks JSON from a LUKS2 header, which anybody may have written, and returns it as Metadata. Fields that are not known stay, so
  * that they are written back as they were.
- * Source: libcryptsetup's LUKS2_hdr_validate. @throws LuksError EINVAL, naming the field
+ * Source: libcryptsetup's LUKS2_hdr_validate. @throws LuksError ENODEV, naming the field
  */
 export function validateMetadata(json: unknown, headerSize: number): Metadata {
   const root = object(json, 'metadata');
@@ -34,7 +34,7 @@ export function validateMetadata(json: unknown, headerSize: number): Metadata {
 }
 
 function fail(path: string, why: string): never {
-  throw new LuksError('EINVAL', `LUKS2 header: ${path} ${why}`);
+  throw new LuksError('ENODEV', `LUKS2 header: ${path} ${why}`);
 }
 
 type Fields = Record<string, unknown>;

@@ -29,6 +29,7 @@ export interface ConsoleBlock {
 }
 
 const packages: Record<string, string> = {
+  'mkfs.ext4': 'e2fsprogs',
   e2fsck: 'e2fsprogs',
   'nbd-client': 'nbd-client',
   nbdcopy: 'libnbd-bin',

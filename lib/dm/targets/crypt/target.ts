@@ -1,4 +1,5 @@
 import type { MemoryUsage, Mempool } from '../../../base/mempool.js';
+import { copySecret } from '../../../base/secret.js';
 import { CryptConvert } from '../../../crypto/sector/convert.js';
 import { CryptError } from '../../../crypto/sector/error.js';
 import { type KeySource, parseKey, readKey, wipeKey } from '../../../crypto/sector/key.js';
@@ -151,7 +152,7 @@ class Crypt implements Target {
     try {
       const key = parseKey(text);
       if (key.size !== size) throw new DeviceError('EINVAL', `key: expected ${size} bytes, got ${key.size}`);
-      const fresh = withKey(key, (material) => openConvert(this.#fields, material));
+      const fresh = withKey(key, {}, (material) => openConvert(this.#fields, material));
       this.#convert.close();
       this.#convert = fresh;
       this.#keyText = textOf(key);
@@ -191,8 +192,9 @@ function textOf(key: KeySource): string {
 }
 
 /** Lends the bytes of a key, and wipes them. @throws CryptError */
-function withKey<T>(key: KeySource, use: (material: ReturnType<typeof readKey>) => T): T {
-  const material = readKey(key);
+function withKey<T>(key: KeySource, keys: TargetContext['keys'], use: (material: ReturnType<typeof readKey>) => T): T {
+  const given = key.kind === 'keyring' ? keys[`${key.type}:${key.description}`] : undefined;
+  const material = given?.length === key.size ? copySecret(given) : readKey(key);
   try {
     return use(material);
   } finally {
@@ -222,7 +224,7 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   if (keyText.startsWith(':') && !/^:\d+:/.test(keyText))
     throw new TableError('Cannot parse key size', { argument: 1 });
   const features = parseFeatures(args, 5, context.length);
-  const { crypto, reserve, makeMempool, allocate } = context;
+  const { crypto, reserve, makeMempool, allocate, keys } = context;
   const fields = { cipher, features, crypto, reserve, makeMempool, allocate };
   let convert: CryptConvert | undefined;
   let kcryptd: Kcryptd | undefined;
@@ -232,7 +234,7 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
     const given = /^\d{1,20}$/.test(offsetText) ? BigInt(offsetText) : -1n;
     const isValid = given >= 0n && given < 1n << 64n && given % BigInt(features.sectorSize / 512) === 0n;
     const ivOffset = isValid ? given : 0n;
-    convert = await inTable(() => withKey(key, (material) => openConvert({ ...fields, ivOffset }, material)));
+    convert = await inTable(() => withKey(key, keys, (material) => openConvert({ ...fields, ivOffset }, material)));
     if (!isValid) throw new TableError('Invalid iv_offset sector', { argument: 2, value: offsetText });
     await context.openDevice(spec, 3);
     const sector = parseNumber(start);

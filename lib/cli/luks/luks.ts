@@ -1,0 +1,215 @@
+import { algOptions } from '../alg-options.js';
+import { CliError, type Command, commonOptions, type Invocation, type OptionHelp } from '../command.js';
+import { newPassphraseHelp, passphraseHelp } from '../passphrase.js';
+import { read, table, write } from './data.js';
+import { format } from './format.js';
+import { convert, dump, headerBackup, headerRestore, repair, uuid } from './header.js';
+import { addKey, changeKey, convertKey, erase, killSlot, removeKey, testKey } from './keys.js';
+import { headerHelp, pbkdfHelp } from './options.js';
+
+/** What `dmalg luks` does, each with the options that it takes. */
+interface Verb {
+  summary: string;
+  options: Record<string, OptionHelp>;
+  run(invocation: Invocation): Promise<number>;
+}
+
+const slotHelp = (help: string): Record<string, OptionHelp> => ({
+  'key-slot': { type: 'string', short: 'S', value: 'N', help },
+});
+const volumeKeyHelp: Record<string, OptionHelp> = {
+  'volume-key-file': { type: 'string', value: 'FILE', help: 'the volume key as raw bytes, instead of a passphrase' },
+};
+const batchHelp: Record<string, OptionHelp> = {
+  'batch-mode': {
+    type: 'boolean',
+    short: 'q',
+    help: 'do it without asking: overwrite, remove the last key slot, erase',
+  },
+};
+const jsonHelp: Record<string, OptionHelp> = { json: { type: 'boolean', help: 'print JSON' } };
+const backupHelp: Record<string, OptionHelp> = {
+  'header-backup-file': { type: 'string', value: 'FILE', help: 'the backup of the header' },
+};
+const typeHelp: Record<string, OptionHelp> = {
+  type: { type: 'string', value: 'T', help: 'luks1 or luks2 (format: default luks2)' },
+};
+const openHelp = { ...headerHelp, ...passphraseHelp, ...slotHelp('try this key slot alone') };
+const streamHelp: Record<string, OptionHelp> = {
+  ...openHelp,
+  ...volumeKeyHelp,
+  offset: {
+    type: 'string',
+    short: 'o',
+    value: 'N',
+    help: 'read, write: bytes from the start; format: where data begins, in 512-byte sectors',
+  },
+  depth: { type: 'string', value: 'N', help: 'chunks of 1 MiB in flight (default: 4)' },
+  provider: algOptions['provider']!,
+  engine: algOptions['engine']!,
+};
+
+const verbs: Record<string, Verb> = {
+  format: {
+    summary: 'makes a volume: with --size in a new file, otherwise in IMAGE as it is',
+    options: {
+      size: {
+        type: 'string',
+        value: 'BYTES',
+        help: 'create IMAGE of BYTES, header and key slots in it; k, M, G, T are powers of 1024',
+      },
+      ...typeHelp,
+      cipher: { type: 'string', short: 'c', value: 'SPEC', help: 'cipher of the data (default: aes-xts-plain64)' },
+      'key-size': {
+        type: 'string',
+        short: 's',
+        value: 'BITS',
+        help: 'volume key (default: 512 for xts, otherwise 256)',
+      },
+      'sector-size': {
+        type: 'string',
+        value: 'N',
+        help: 'bytes: 512 to 4096 (default: 4096 where the data is whole sectors of that)',
+      },
+      offset: streamHelp['offset']!,
+      label: { type: 'string', value: 'TEXT', help: 'label of a LUKS2 volume' },
+      subsystem: { type: 'string', value: 'TEXT', help: 'subsystem of a LUKS2 volume' },
+      uuid: { type: 'string', value: 'UUID', help: 'UUID (default: a random one)' },
+      'luks2-metadata-size': {
+        type: 'string',
+        value: 'BYTES',
+        help: 'one copy of the LUKS2 header: 16k to 4M (default: 16k)',
+      },
+      'luks2-keyslots-size': {
+        type: 'string',
+        value: 'BYTES',
+        help: 'area of the LUKS2 key slots (default: up to 16 MiB from the start)',
+      },
+      integrity: { type: 'string', value: 'ALG', help: 'is refused: there are no integrity tags yet' },
+      ...openHelp,
+      ...volumeKeyHelp,
+      ...pbkdfHelp,
+      ...batchHelp,
+    },
+    run: format,
+  },
+  dump: {
+    summary: 'prints the header as cryptsetup luksDump does',
+    options: {
+      ...headerHelp,
+      ...jsonHelp,
+      'dump-json-metadata': { type: 'boolean', help: "print LUKS2's JSON area" },
+    },
+    run: dump,
+  },
+  read: {
+    summary: 'decrypts the volume, to --output or stdout',
+    options: {
+      ...streamHelp,
+      length: { type: 'string', value: 'BYTES', help: 'bytes to read (default: to the end)' },
+      output: { type: 'string', value: 'FILE', help: 'write to FILE, which appears when it is complete' },
+    },
+    run: read,
+  },
+  write: {
+    summary: 'encrypts --input or stdin into the volume',
+    options: { ...streamHelp, input: { type: 'string', value: 'FILE', help: 'read from FILE' } },
+    run: write,
+  },
+  'add-key': {
+    summary: 'adds a passphrase',
+    options: {
+      ...openHelp,
+      ...volumeKeyHelp,
+      ...newPassphraseHelp,
+      'new-key-slot': { type: 'string', value: 'N', help: 'number of the new key slot (default: the first free one)' },
+      ...pbkdfHelp,
+    },
+    run: addKey,
+  },
+  'change-key': {
+    summary: 'replaces the passphrase of a key slot',
+    options: { ...openHelp, ...newPassphraseHelp, ...pbkdfHelp },
+    run: changeKey,
+  },
+  'remove-key': {
+    summary: 'removes the key slot that a passphrase opens',
+    options: { ...openHelp, ...batchHelp },
+    run: removeKey,
+  },
+  'kill-slot': {
+    summary: 'removes the key slot --key-slot; no passphrase is asked for',
+    options: { ...headerHelp, ...slotHelp('the key slot'), ...batchHelp },
+    run: killSlot,
+  },
+  'convert-key': {
+    summary: 'keeps a passphrase and changes how it is derived (--pbkdf)',
+    options: { ...openHelp, ...pbkdfHelp },
+    run: convertKey,
+  },
+  test: {
+    summary: 'prints which key slot a passphrase opens; status 2: none',
+    options: { ...openHelp, ...volumeKeyHelp, ...jsonHelp },
+    run: testKey,
+  },
+  uuid: { summary: 'prints the UUID', options: headerHelp, run: uuid },
+  table: {
+    summary: 'prints the crypt line that the kernel would get',
+    options: {
+      ...openHelp,
+      ...volumeKeyHelp,
+      showkeys: { type: 'boolean', help: 'print the volume key; needs a passphrase' },
+    },
+    run: table,
+  },
+  'header-backup': {
+    summary: 'copies header and key slots into --header-backup-file',
+    options: { ...headerHelp, ...backupHelp },
+    run: headerBackup,
+  },
+  'header-restore': {
+    summary: 'writes header and key slots back from --header-backup-file',
+    options: { ...headerHelp, ...backupHelp, ...batchHelp },
+    run: headerRestore,
+  },
+  repair: {
+    summary: 'writes both copies of a damaged LUKS2 header anew',
+    options: headerHelp,
+    run: repair,
+  },
+  erase: { summary: 'wipes all key slots', options: { ...headerHelp, ...batchHelp }, run: erase },
+  convert: {
+    summary: 'converts the header to --type luks1 or luks2',
+    options: { ...headerHelp, ...typeHelp, ...batchHelp },
+    run: convert,
+  },
+};
+
+async function run(invocation: Invocation): Promise<number> {
+  const [name] = invocation.positionals;
+  const verb = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (!verb)
+    throw new CliError(`expected ${Object.keys(verbs).join(', ')}, got '${name ?? ''}'; see 'dmalg luks --help'`);
+  const foreign = Object.keys(invocation.values).find(
+    (option) => !Object.hasOwn(verb.options, option) && !Object.hasOwn(commonOptions, option),
+  );
+  if (foreign) throw new CliError(`--${foreign}: not an option of luks ${name}; see 'dmalg luks --help'`);
+  return verb.run(invocation);
+}
+
+const width = Math.max(...Object.keys(verbs).map((name) => name.length));
+
+export const luks: Command = {
+  name: 'luks',
+  usage: `${Object.keys(verbs).join('|')} IMAGE [options]`,
+  summary: 'Makes, reads, writes and manages LUKS1 and LUKS2 volumes without root.',
+  details: [
+    ...Object.entries(verbs).map(([name, { summary }]) => `${name.padEnd(width)}  ${summary}`),
+    '',
+    "IMAGE is a file or a block device. Options are cryptsetup's. A passphrase comes from --key-file, else from the terminal,",
+    'else it is the first line of stdin. Formatted volumes have the defaults of cryptsetup 2.6.',
+    'Not here: BitLocker, FileVault and TrueCrypt volumes; use cryptsetup open --type bitlk, fvault2 or tcrypt.',
+  ].join('\n'),
+  options: Object.assign({}, ...Object.values(verbs).map(({ options }) => options)),
+  run,
+};
