@@ -10,7 +10,7 @@
 // Kernel: fs/aio.c; crypto/algif_skcipher.c, algif_aead.c:*_recvmsg_async.
 class Aio : public Completions {
  public:
-  Aio(Napi::Env env, Napi::Function callback, Napi::Float64Array ring, size_t depth)
+  Aio(Napi::Env env, Napi::Function callback, CompletionRing ring, size_t depth)
       : Completions(env, callback, ring), slots_(depth) {
     free_.reserve(depth);
     prepared_.reserve(depth);

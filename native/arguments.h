@@ -23,6 +23,21 @@ inline uint32_t u32(napi_env env, napi_value value) {
   return result;
 }
 
+// The memory of a view of this kind, and how many elements it has, as Node-API knows them: JavaScript can give a view
+// any properties and any prototype. Null when the value is no such view, or a proxy of one. A detached one has no
+// elements. Shared and resizable memory is refused in lib/base/bytes.ts: Node-API cannot tell the latter.
+inline void* elements_of(napi_env env, napi_value value, napi_typedarray_type expected, size_t* count) {
+  napi_typedarray_type type;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, count, &data, nullptr, nullptr) != napi_ok || type != expected) {
+    *count = 0;
+    return nullptr;
+  }
+  static double empty;  // "no elements" is not "no view"
+  if (!data) *count = 0;
+  return *count ? data : &empty;
+}
+
 struct Bytes {
   uint8_t* data = nullptr;
   size_t size = 0;
@@ -31,17 +46,8 @@ struct Bytes {
 // The bytes of a Uint8Array; none for null or anything else.
 inline Bytes bytes_of(napi_env env, napi_value value) {
   Bytes bytes;
-  napi_typedarray_type type;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &bytes.size, &data, nullptr, nullptr) != napi_ok ||
-      type != napi_uint8_array)
-    return {};
-  bytes.data = static_cast<uint8_t*>(data);
-  if (!bytes.data && bytes.size == 0) {
-    static uint8_t empty;  // "no bytes" is not "no buffer"
-    bytes.data = &empty;
-  }
-  return bytes.data ? bytes : Bytes{};
+  bytes.data = static_cast<uint8_t*>(elements_of(env, value, napi_uint8_array, &bytes.size));
+  return bytes;
 }
 
 inline std::shared_ptr<Tfm> tfm_of(napi_env env, napi_value value) {

@@ -3,18 +3,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-namespace {
-
-constexpr size_t entry_size = 5;
-
-}  // namespace
-
-Completions::Completions(Napi::Env env, Napi::Function callback, Napi::Float64Array ring)
-    : env_(env),
-      callback_(Napi::Weak(callback)),
-      context_(env, "dmalg"),
-      ring_(ring.Data()),
-      capacity_(ring.ElementLength() / entry_size) {}
+Completions::Completions(Napi::Env env, Napi::Function callback, CompletionRing ring)
+    : env_(env), callback_(Napi::Weak(callback)), context_(env, "dmalg"), ring_(ring) {}
 
 Completions::~Completions() {
   if (event_fd_ >= 0) ::close(event_fd_);
@@ -102,9 +92,9 @@ void Completions::deliver() {
   release(finished.size());
   while (!finished.empty()) {
     size_t filled = 0;
-    for (; !finished.empty() && filled < capacity_; filled++) {
+    for (; !finished.empty() && filled < ring_.capacity; filled++) {
       std::unique_ptr<Job> job = finished.pop();
-      double* entry = ring_ + filled * entry_size;
+      double* entry = ring_.entries + filled * CompletionRing::entry_size;
       entry[0] = job->id;
       entry[1] = static_cast<double>(job->result());
       entry[2] = job->asynchronous ? 1 : 0;

@@ -6,14 +6,20 @@
 
 #include "job.h"
 
+// Where JavaScript reads completions: entries {id, bytes or -errno, 1 if asynchronous, when it began, when it ended},
+// the times as monotonic() or 0. The callback, which keeps this memory alive, gets their number.
+struct CompletionRing {
+  static constexpr size_t entry_size = 5;
+  double* entries = nullptr;
+  size_t capacity = 0;  // entries, at least one
+};
+
 // Brings what has finished elsewhere (lanes, the kernel's AIO) to the JavaScript thread: an eventfd in the event loop,
 // and one call of the callback for as many completions as there are. The loop stays alive only while something is in
 // flight. Destroyed by close(), or by the environment's cleanup hook, or by the handle's finalizer: whoever is first.
 class Completions {
  public:
-  // `ring` receives entries {id, bytes or -errno, 1 if asynchronous, when it began, when it ended}, the times as
-  // monotonic() or 0; the callback gets their number.
-  Completions(Napi::Env env, Napi::Function callback, Napi::Float64Array ring);
+  Completions(Napi::Env env, Napi::Function callback, CompletionRing ring);
   // Opens the eventfd and puts it into the loop. Returns 0 or -errno.
   long open();
   // Stops, waits for all that is in flight, closes, and deletes itself when the loop has let go.
@@ -47,8 +53,7 @@ class Completions {
   Napi::Env env_;
   Napi::FunctionReference callback_;
   Napi::AsyncContext context_;
-  double* ring_;
-  size_t capacity_;
+  CompletionRing ring_;
   int event_fd_ = -1;
   uv_poll_t poll_;
   napi_async_cleanup_hook_handle hook_ = nullptr;

@@ -6,11 +6,21 @@
 
 namespace {
 
+// The arguments `callback` and `ring` of an engine.
+bool ring_of(const Napi::CallbackInfo& info, CompletionRing* ring) {
+  size_t count = 0;
+  ring->entries = static_cast<double*>(elements_of(info.Env(), info[2], napi_float64_array, &count));
+  ring->capacity = count / CompletionRing::entry_size;
+  return info[1].IsFunction() && ring->entries && ring->capacity;
+}
+
 // (lanes, callback, ring, niceness) -> engine
 Napi::Value lanes_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  CompletionRing ring;
+  if (!ring_of(info, &ring)) return number(env, -EINVAL);
   auto slot = std::make_shared<EngineSlot>();
-  auto* lanes = new Lanes(env, info[1].As<Napi::Function>(), info[2].As<Napi::Float64Array>(), u32(env, info[0]));
+  auto* lanes = new Lanes(env, info[1].As<Napi::Function>(), ring, u32(env, info[0]));
   if (long error = lanes->open_lanes(info[3].ToNumber().Int32Value())) return lanes->shut(), number(env, error);
   slot->target = lanes;
   lanes->set_owner(&slot->target);
@@ -20,8 +30,10 @@ Napi::Value lanes_open(const Napi::CallbackInfo& info) {
 // (depth, callback, ring) -> engine
 Napi::Value aio_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  CompletionRing ring;
+  if (!ring_of(info, &ring)) return number(env, -EINVAL);
   auto slot = std::make_shared<EngineSlot>();
-  auto* aio = new Aio(env, info[1].As<Napi::Function>(), info[2].As<Napi::Float64Array>(), u32(env, info[0]));
+  auto* aio = new Aio(env, info[1].As<Napi::Function>(), ring, u32(env, info[0]));
   if (long error = aio->open_context()) return aio->shut(), number(env, error);
   slot->target = aio;
   aio->set_owner(&slot->target);
@@ -66,16 +78,12 @@ long batch_of(napi_env env, const napi_value* args, Job* job) {
   job->tfm = tfm_of(env, args[0]);
   if (!job->tfm) return -EBADF;
   Units& units = job->units;
-  napi_typedarray_type type;
-  void* status = nullptr;
-  if (napi_get_typedarray_info(env, args[7], &type, &units.count, &status, nullptr, nullptr) != napi_ok ||
-      type != napi_int32_array || !status)
-    return -EINVAL;
+  job->status = static_cast<int32_t*>(elements_of(env, args[7], napi_int32_array, &units.count));
+  if (!job->status || !units.count) return -EINVAL;
   Bytes ivs = bytes_of(env, args[2]), src = bytes_of(env, args[3]), dst = bytes_of(env, args[4]);
   Bytes salt = bytes_of(env, args[8]);
   units.src_stride = u32(env, args[5]);
   units.dst_stride = u32(env, args[6]);
-  job->status = static_cast<int32_t*>(status);
   job->left = units.count;
   if (!src.data || !dst.data || src.size / units.count < units.src_stride ||
       dst.size / units.count < units.dst_stride || ivs.size % units.count)

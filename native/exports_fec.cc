@@ -63,15 +63,6 @@ uint64_t whole(napi_env env, napi_value value) {
                                                                                     : none;
 }
 
-template <typename T>
-T* elements(napi_env env, napi_value value, napi_typedarray_type expected, size_t* count) {
-  napi_typedarray_type type;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, count, &data, nullptr, nullptr) != napi_ok || type != expected)
-    return nullptr;
-  return static_cast<T*>(data);
-}
-
 // (roots) -> code
 Napi::Value rs_open(const Napi::CallbackInfo& info) {
   uint32_t roots = u32(info.Env(), info[0]);
@@ -93,8 +84,8 @@ std::shared_ptr<Op> decode_of(const Napi::CallbackInfo& info, size_t at, long* e
   words.message = message.data;
   words.parity = parity.data;
   words.rows = u32(env, info[at + 3]);
-  words.status = elements<int16_t>(env, info[at + 5], napi_int16_array, &words.columns);
-  words.changed = elements<uint32_t>(env, info[at + 6], napi_uint32_array, &changed);
+  words.status = static_cast<int16_t*>(elements_of(env, info[at + 5], napi_int16_array, &words.columns));
+  words.changed = static_cast<uint32_t*>(elements_of(env, info[at + 6], napi_uint32_array, &changed));
   // Native code keeps its own list of erasures, as it takes their number and their range for granted.
   std::vector<uint8_t> erasures(erased.data, erased.data + erased.size);
   if (!words.message || !words.parity || !words.status || !words.changed || !words.columns || !erased.data ||

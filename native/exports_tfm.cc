@@ -21,6 +21,7 @@ Napi::Value kernel_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::shared_ptr<Tfm> tfm;
   const char* syscall = "";
+  if (u32(env, info[0]) > static_cast<uint32_t>(Type::rng)) return number(env, -EINVAL);
   long error = KernelTfm::open(static_cast<Type>(u32(env, info[0])), info[1].As<Napi::String>(), u32(env, info[2]),
                                u32(env, info[3]), &tfm, &syscall);
   if (!error) return make_handle<Tfm>(env, tfm);

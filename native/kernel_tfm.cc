@@ -251,6 +251,7 @@ long KernelOp::run(const Unit& unit) {
     case Type::skcipher:
       // Above the socket's largest budget the IV is carried from piece to piece: lib/alg lets requests of that size
       // through only for ciphers that carry it.
+      if (unit.dst_size < unit.src_size) return -EINVAL;
       if (unit.staged != Staged::nothing) return run_whole(unit);
       return ensure_budget(unit.src_size) == 0 ? run_whole(unit) : run_in_chunks(unit);
   }

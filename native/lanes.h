@@ -9,7 +9,7 @@
 // Worker threads. A batch is cut into one slice of consecutive units for each lane; a request is one slice.
 class Lanes : public Completions {
  public:
-  Lanes(Napi::Env env, Napi::Function callback, Napi::Float64Array ring, size_t count)
+  Lanes(Napi::Env env, Napi::Function callback, CompletionRing ring, size_t count)
       : Completions(env, callback, ring), count_(count) {}
   // Starts the threads with this niceness, which the environment must permit. Returns 0 or -errno.
   long open_lanes(int nice);

@@ -17,7 +17,7 @@ class CipherOp : public LibraryOp {
   }
   long run(const Unit& unit) override {
     EVP_CIPHER_CTX* context = contexts_[static_cast<size_t>(unit.direction)].get();
-    if (unit.iv_size && unit.iv_size != iv_size_) return -EINVAL;
+    if ((unit.iv && unit.iv_size != iv_size_) || unit.dst_size < unit.src_size) return -EINVAL;
     if (unit.src_size % block_ || (mode_ == EVP_CIPH_XTS_MODE && unit.src_size < 16)) return -EINVAL;
     if (unit.src_size > static_cast<size_t>(unlimited)) return -EMSGSIZE;
     if (unit.iv && EVP_CipherInit_ex2(context, nullptr, nullptr, unit.iv, -1, nullptr) != 1) return -EINVAL;
@@ -48,6 +48,7 @@ class CipherOp : public LibraryOp {
     part.src += first;
     part.dst += first;
     part.src_size = unit.src_size - first;
+    part.dst_size = unit.dst_size - first;
     long rest = run(part);
     return rest < 0 ? rest : done + rest;
   }

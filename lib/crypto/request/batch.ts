@@ -1,5 +1,5 @@
 import { type BatchArguments, binding, type EngineHandle, unitFlag } from '../../base/binding.js';
-import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from '../../base/bytes.js';
+import { checkBytes, checkInteger, checkView, checkWord, wrongSize, wrongType } from '../../base/bytes.js';
 import type { Answer, Done, Engine } from '../engine/engine.js';
 import { algError } from '../error.js';
 import type { Direction } from './iv.js';
@@ -62,6 +62,7 @@ export class Batch implements ObservedWork {
     // Frozen: native code reads these buffers while the batch is in flight.
     this.fields = Object.freeze({ ...fields });
     const { status = new Int32Array(count) } = fields;
+    checkView('status', status, 'Int32Array');
     if (status.length !== count) throw wrongSize('status', `${count} numbers`, status.length);
     this.status = status;
   }

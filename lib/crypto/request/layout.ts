@@ -1,4 +1,4 @@
-import { wrongSize } from '../../base/bytes.js';
+import { byteOffsetOf, overlap, wrongSize } from '../../base/bytes.js';
 import type { Direction } from './iv.js';
 import type { Tfm } from './tfm.js';
 
@@ -23,10 +23,6 @@ export function resultLength(tfm: Tfm, direction: Direction, src: number, assoc:
  * In place is fine; shifted against each other is not, as output would overwrite input not read yet. @throws RangeError
  */
 export function checkApart(src: Uint8Array, dst: Uint8Array): void {
-  const apart =
-    src.buffer !== dst.buffer ||
-    src.byteOffset === dst.byteOffset ||
-    src.byteOffset >= dst.byteOffset + dst.length ||
-    dst.byteOffset >= src.byteOffset + src.length;
-  if (!apart) throw new RangeError('dst: expected the bytes of src or others, got some that overlap src');
+  if (overlap(src, dst) && byteOffsetOf(src) !== byteOffsetOf(dst))
+    throw new RangeError('dst: expected the bytes of src or others, got some that overlap src');
 }

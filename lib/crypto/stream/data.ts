@@ -1,4 +1,5 @@
-import { checkBytes, wrongType } from '../../base/bytes.js';
+import { isArrayBuffer } from 'node:util/types';
+import { bytesOfView, checkBytes, wrongType } from '../../base/bytes.js';
 
 /** What messages, keys and IVs may be given as. A string is read in its encoding, UTF-8 unless another is named. */
 export type Data = string | ArrayBuffer | NodeJS.ArrayBufferView;
@@ -13,13 +14,8 @@ export function toBytes(title: string, data: Data, encoding?: BufferEncoding): U
     return Buffer.from(data, encoding);
   }
   const expected = 'a string, Buffer, TypedArray, DataView or ArrayBuffer';
-  if (!ArrayBuffer.isView(data) && !(data instanceof ArrayBuffer)) throw wrongType(title, expected, data);
-  const bytes =
-    data instanceof Uint8Array
-      ? data
-      : ArrayBuffer.isView(data)
-        ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
-        : new Uint8Array(data);
+  if (!ArrayBuffer.isView(data) && !isArrayBuffer(data)) throw wrongType(title, expected, data);
+  const bytes = ArrayBuffer.isView(data) ? bytesOfView(data) : new Uint8Array(data);
   checkBytes(title, bytes);
   return bytes;
 }
