@@ -71,6 +71,7 @@ export {
   type RepairOptions,
   repairVerity,
 } from './verity/repair.js';
+export type { RootHash } from './verity/root-hash.js';
 export type { HashType } from './verity/superblock.js';
 export type { BadBlock } from './verity/verdict.js';
 export { type FecVerdict, type Verification, type VerifyOptions, verifyVerity } from './verity/verify.js';

@@ -12,6 +12,7 @@ const verityStatus: Record<VerityCode, number> = {
   EINVAL: Exit.usage,
   EIO: Exit.usage,
   ENODEV: Exit.device,
+  ENOSPC: Exit.device,
   EPERM: Exit.verification,
 };
 

@@ -22,6 +22,16 @@ export function dataEnd(
   return isGiven ? end : Math.max(size, end);
 }
 
+/** Bytes at the end of the data file that fill no block; none where the rest of it is another area of the image. */
+export function tailOf(
+  dataFile: BlockFile,
+  { dataBlocks, dataBlockSize }: Pick<VerityParameters, 'dataBlocks' | 'dataBlockSize'>,
+  ...others: (BlockFile | undefined)[]
+): number {
+  const tail = dataFile.size - dataBlocks * dataBlockSize;
+  return tail > 0 && tail < dataBlockSize && !others.some((file) => file?.isSame(dataFile)) ? tail : 0;
+}
+
 /**
  * Refuses a hash area that would overwrite data, before anything is written. Without a superblock the tree begins at the
  * offset rounded down to a hash block: there it must not overwrite what the file holds before the offset, either.

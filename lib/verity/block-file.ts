@@ -102,13 +102,23 @@ export class BlockFile {
 
   /** Writes all the bytes. @throws the system's error */
   async write(from: Uint8Array, position: number): Promise<void> {
-    for (let done = 0; done < from.length; )
-      done += (await this.#handle.write(from, done, from.length - done, position + done)).bytesWritten;
+    for (let done = 0; done < from.length; ) {
+      const write = this.#handle.write(from, done, from.length - done, position + done);
+      done += (await this.#named(write)).bytesWritten;
+    }
   }
 
   /** What has been written is on stable storage when it is done. */
   async sync(): Promise<void> {
-    await this.#handle.datasync();
+    await this.#named(this.#handle.datasync());
+  }
+
+  /** The system names no file where it was given a descriptor. */
+  #named<T>(call: Promise<T>): Promise<T> {
+    return call.catch((error: Error) => {
+      error.message = `${this.path}: ${error.message}`;
+      throw error;
+    });
   }
 
   /** Gives a new file its name: see commitFiles. */
@@ -133,7 +143,12 @@ export class BlockFile {
 
 /** What 'dump' and 'verify' say of a file too short for a superblock; of data, too. @throws VerityError */
 export function checkNotTiny(file: BlockFile): void {
-  if (file.size < superblockSize) throw new VerityError(`Header detected but device ${file.path} is too small.`);
+  if (file.size < superblockSize)
+    throw new VerityError(
+      `Header detected but device ${file.path} is too small.`,
+      'EINVAL',
+      `it has ${file.size} bytes, at least ${superblockSize} are needed`,
+    );
 }
 
 /** Gives new files their names, once all are on stable storage: a full server, or a quota, may say so only then. */

@@ -34,7 +34,8 @@ export class BlockHasher {
       this.#tfm = new Tfm('hash', name, { ...(provider && { provider }), ...(engine && { engine }) });
     } catch (cause) {
       if (!isUnknown(name, provider, cause)) throw cause;
-      throw new VerityError(`Hash algorithm ${hash} not supported.`, 'EINVAL', undefined, { cause });
+      const detail = "expected the kernel's name of a hash: sha256, sha512, blake2b-512, ...";
+      throw new VerityError(`Hash algorithm ${hash} not supported.`, 'EINVAL', detail, { cause });
     }
     this.#salt = Uint8Array.from(salt);
     this.#place = hashType === 0 ? 'last' : 'first';

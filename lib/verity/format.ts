@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { checkAborted } from '../base/abort.js';
-import { checkHashArea, dataEnd } from './areas.js';
+import { checkHashArea, dataEnd, tailOf } from './areas.js';
 import { BlockFile, checkNotTiny, commitFiles } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
 import { eachRun } from './block-runs.js';
 import { inWords, VerityError } from './error.js';
-import type { FecArea } from './fec/fec-image.js';
+import type { FecArea, FecHeader } from './fec/fec-image.js';
 import type { FecWriter } from './fec/fec-writer.js';
 import type { OnProgress } from './on-progress.js';
 import {
@@ -17,7 +17,8 @@ import {
   type VerityParameters,
   verityDefaults,
 } from './parameters.js';
-import { checkArea, formatSuperblock, parseUuid, superblockSize } from './superblock.js';
+import { checkArea, formatSuperblock, parseUuid, type Superblock, superblockSize, uuidDetail } from './superblock.js';
+import type { TreeLayout } from './tree-layout.js';
 import { type OnBlocks, TreeWriter } from './tree-writer.js';
 
 export interface FormatOptions extends Partial<VerityParameters>, Pick<BlockHasherOptions, 'provider' | 'engine'> {
@@ -41,8 +42,9 @@ export interface VerityImage extends VerityParameters {
   hashBlocks: number;
   /** Bytes from the start of the hash file to the end of the tree. */
   hashEnd: number;
-  /** Blocks of parity, and bytes from the start of the FEC file to their end. */
-  fec?: { roots: number; blocks: number; end: number };
+  /** Bytes at the end of the data file that fill no block: no digest covers them. */
+  tail: number;
+  fec?: FecHeader;
 }
 
 /**
@@ -76,23 +78,41 @@ export async function formatVerity(
   const fec = options.fec && (await openFecWriter(tree, options.fec, dataFile, hashFile, end, engine));
   try {
     const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
-    await fec?.finish();
+    if (fec) await inWords('Failed to write parity.', () => fec.finish());
     const hashEnd = (start + layout.hashBlocks) * hashBlockSize;
-    if (uuid) {
-      // Without a tree, too, the kernel wants a hash device that reaches to where it would begin.
-      const from = Math.max(hashFile.size, hashOffset + superblockSize);
-      if (layout.hashBlocks === 0 && from < hashEnd) await hashFile.write(Buffer.alloc(hashEnd - from), from);
-      await hashFile.write(formatSuperblock({ ...parameters, uuid }), hashOffset);
-    }
+    if (uuid)
+      await inWords(cannotWriteTree, () =>
+        writeSuperblock(hashFile, hashOffset, hashEnd, { ...parameters, uuid }, layout),
+      );
     checkAborted(signal);
     await inWords(cannotWriteTree, () => commitFiles(new Set(fec ? [fec.file, hashFile] : [hashFile])));
-    const parity = fec && {
-      fec: { roots: fec.layout.roots, blocks: fec.layout.rounds * fec.layout.roots, end: fec.end },
+    const parity = fec && { fec: fec.header };
+    return {
+      ...parameters,
+      rootHash,
+      uuid,
+      hashBlocks: layout.hashBlocks,
+      hashEnd,
+      tail: tailOf(dataFile, tree, hashFile, fec?.file),
+      ...parity,
     };
-    return { ...parameters, rootHash, uuid, hashBlocks: layout.hashBlocks, hashEnd, ...parity };
   } finally {
     await fec?.close();
   }
+}
+
+/** It comes last: before it there is no image. */
+async function writeSuperblock(
+  file: BlockFile,
+  offset: number,
+  hashEnd: number,
+  superblock: Superblock,
+  { hashBlocks }: TreeLayout,
+): Promise<void> {
+  // Without a tree, too, the kernel wants a hash device that reaches to where it would begin.
+  const from = Math.max(file.size, offset + superblockSize);
+  if (hashBlocks === 0 && from < hashEnd) await file.write(Buffer.alloc(hashEnd - from), from);
+  await file.write(formatSuperblock(superblock), offset);
 }
 
 /** Its modules, a dozen, are loaded where there is FEC: that takes milliseconds. */
@@ -145,7 +165,7 @@ function checkUuid(uuid: string, path: string): string {
   try {
     parseUuid(uuid);
   } catch (cause) {
-    throw new VerityError(`Wrong VERITY UUID format provided on device ${path}.`, 'EINVAL', undefined, { cause });
+    throw new VerityError(`Wrong VERITY UUID format provided on device ${path}.`, 'EINVAL', uuidDetail, { cause });
   }
   return uuid;
 }

@@ -1,3 +1,4 @@
+import { fileIdentity } from '../base/file-identity.js';
 import { BlockFile, commitFiles } from './block-file.js';
 import { copyFile } from './copy-file.js';
 import type { FecFiles } from './fec/fec-image.js';
@@ -30,6 +31,7 @@ export class OpenFiles {
     const { dataFile, hashFile, fecFile } = sources;
     const copy = async (file: BlockFile, path: string | undefined) =>
       path === undefined ? file : this.#copy(file, path, signal);
+    await checkDistinct(to);
     const data = await this.#copy(dataFile, to.data, signal);
     const hash = hashFile.isSame(dataFile) ? data : await copy(hashFile, to.hash);
     const isOther = !fecFile.isSame(dataFile) && !fecFile.isSame(hashFile);
@@ -62,4 +64,13 @@ export class OpenFiles {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const file of this.#open) await file.close();
   }
+}
+
+/** One of them would overwrite another when they get their names. @throws an error whose code is EEXIST */
+async function checkDistinct({ data, hash, fec }: RepairOutput): Promise<void> {
+  const paths = [data, hash, fec].filter((path) => path !== undefined);
+  const identities = await Promise.all(paths.map(fileIdentity));
+  const again = paths.find((_, index) => identities.indexOf(identities[index]!) < index);
+  if (again !== undefined)
+    throw Object.assign(new Error(`${again} is the output of two files; name each one`), { code: 'EEXIST' });
 }

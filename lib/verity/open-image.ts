@@ -78,6 +78,9 @@ export function orInvalid<T>(file: BlockFile, run: () => T): T {
   } catch (cause) {
     if (!(cause instanceof VerityError)) throw cause;
     const reason = cause.message === noSignature ? '' : `${cause.message}\n`;
-    throw new VerityError(`${reason}Device ${file.path} is not a valid VERITY device.`, 'EINVAL', undefined, { cause });
+    const words = `${reason}Device ${file.path} is not a valid VERITY device.`;
+    const detail =
+      cause.detail ?? 'give --hash-offset where the superblock is elsewhere, --no-superblock where there is none';
+    throw new VerityError(words, 'EINVAL', detail, { cause });
   }
 }

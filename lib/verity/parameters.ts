@@ -40,7 +40,7 @@ export function checkParameters(
 /** @throws VerityError in veritysetup's words */
 export function checkHashOffset(hashOffset: number): void {
   if (!Number.isSafeInteger(hashOffset) || hashOffset < 0 || hashOffset % 512)
-    throw new VerityError('Unsupported VERITY hash offset.');
+    throw new VerityError('Unsupported VERITY hash offset.', 'EINVAL', `expected a multiple of 512, got ${hashOffset}`);
 }
 
 /** Opens the hash and lays the tree out. Close the hasher. @throws VerityError */
@@ -56,7 +56,8 @@ export function openTree(
     const layout = treeLayout({ dataBlocks, hashBlockSize, digestSize: hasher.digestSize, hashType });
     const start = treeStart(hashOffset, hashBlockSize, hasSuperblock);
     const end = Math.max(dataBlocks * dataBlockSize, (start + layout.hashBlocks) * hashBlockSize);
-    if (!Number.isSafeInteger(end)) throw new VerityError('Device offset overflow.');
+    if (!Number.isSafeInteger(end))
+      throw new VerityError('Device offset overflow.', 'EINVAL', 'the areas end beyond what can be counted');
     return { ...parameters, layout, start, hasher };
   } catch (error) {
     hasher.close();

@@ -7,6 +7,7 @@ import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open
 import { ReedSolomon } from './fec/reed-solomon.js';
 import type { OnProgress } from './on-progress.js';
 import { OpenFiles, type RepairOutput } from './open-files.js';
+import { type RootHash, rootHashBytes } from './root-hash.js';
 
 export interface RepairOptions extends FecImageOptions {
   /** Nothing is written in a dry run, which says what would be. */
@@ -47,7 +48,7 @@ export interface Repair {
 }
 
 /**
- * Mends an image of which the root hash is trusted from its FEC data: data blocks, hash blocks and parity. Only blocks that have the digest which the verified
+ * Mends an image of which the root hash (bytes or hex digits) is trusted from its FEC data: data blocks, hash blocks and parity. Only blocks that have the digest which the verified
  * tree wants are ever written, and parity of blocks that all have. So a kill at any point leaves an image in place no worse than before, and the next run goes on. A
  * new file appears when all of its image is right. Source: drivers/md/dm-verity-fec.c, which mends only what it gives out.
  * @throws VerityError, AlgError, AbortError; EEXIST for an output that exists
@@ -55,7 +56,7 @@ export interface Repair {
 export async function repairVerity(
   dataPath: string,
   hashPath: string,
-  rootHash: Uint8Array,
+  rootHash: RootHash,
   options: RepairOptions,
 ): Promise<Repair> {
   const { repair, summary } = await mendVerity(dataPath, hashPath, rootHash, options);
@@ -72,7 +73,7 @@ export async function repairVerity(
 export async function mendVerity(
   dataPath: string,
   hashPath: string,
-  rootHash: Uint8Array,
+  rootHash: RootHash,
   options: RepairOptions,
   listen?: (image: OpenedImage) => MenderEvents['onBad'],
 ): Promise<{ repair: Repair; summary: MenderSummary }> {
@@ -82,9 +83,9 @@ export async function mendVerity(
   const opened = await openFecImage(files, dataPath, hashPath, options, to === 'in-place' ? 'r+' : 'r');
   const { tree, sources } = opened;
   try {
-    if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
+    const root = rootHashBytes(rootHash, { hash: tree.hash, ...tree.layout });
     const target = typeof to === 'object' ? await files.copies(sources, to, signal) : sources;
-    return await mend(opened, rootHash, files, target, options, listen?.(opened));
+    return await mend(opened, root, files, target, options, listen?.(opened));
   } finally {
     tree.hasher.close();
   }

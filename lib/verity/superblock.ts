@@ -27,6 +27,7 @@ const signature = Buffer.from('verity\0\0', 'latin1');
 const field = { version: 8, hashType: 12, uuid: 16, hash: 32, dataBlockSize: 64, hashBlockSize: 68 } as const;
 const tail = { dataBlocks: 72, saltSize: 80, salt: 88 } as const;
 const uuidSize = 16;
+export const uuidDetail = 'expected hex digits in groups of 8, 4, 4, 4 and 12';
 const hashNameSize = 32;
 const maxBlockSize = 512 * 1024;
 
@@ -84,26 +85,35 @@ export function formatSuperblock(superblock: Superblock): Buffer {
 
 /** @throws VerityError in veritysetup's words */
 export function checkHashType(hashType: number): HashType {
-  if (hashType !== 0 && hashType !== 1) throw new VerityError(`Unsupported VERITY hash type ${hashType}.`);
+  if (hashType !== 0 && hashType !== 1)
+    throw new VerityError(
+      `Unsupported VERITY hash type ${hashType}.`,
+      'EINVAL',
+      'expected 1, or 0 for the format of Chrome OS',
+    );
   return hashType;
 }
 
 /** A block is a power of two from 512 bytes to 512 KiB. @throws VerityError in veritysetup's words */
 export function checkBlockSizes(...sizes: number[]): void {
   const good = (size: number) => size >= 512 && size <= maxBlockSize && Math.log2(size) % 1 === 0;
-  if (!sizes.every(good)) throw new VerityError('Unsupported VERITY block size.');
+  const wrong = sizes.find((size) => !good(size));
+  if (wrong === undefined) return;
+  const detail = `expected blocks of a power of two from 512 to ${maxBlockSize} bytes, got ${wrong}`;
+  throw new VerityError('Unsupported VERITY block size.', 'EINVAL', detail);
 }
 
 /** Blocks whose bytes can be counted. @throws VerityError in veritysetup's words */
 export function checkArea(blocks: bigint, blockSize: number): number {
   if (blocks < 0n || blocks * BigInt(blockSize) > BigInt(Number.MAX_SAFE_INTEGER))
-    throw new VerityError('Device offset overflow.');
+    throw new VerityError('Device offset overflow.', 'EINVAL', `${blocks} blocks of ${blockSize} bytes are too many`);
   return Number(blocks);
 }
 
 /** Sixteen bytes of a UUID as text. @throws VerityError */
 export function parseUuid(uuid: string): Buffer {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uuid)) throw new VerityError('Wrong VERITY UUID format.');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uuid))
+    throw new VerityError('Wrong VERITY UUID format.', 'EINVAL', uuidDetail);
   return Buffer.from(uuid.replaceAll('-', ''), 'hex');
 }
 

@@ -45,7 +45,7 @@ export function treeLayout(shape: TreeShape): TreeLayout {
   }
   const hashBlocks = blocks.reduce((sum, each) => sum + each, 0);
   if (!Number.isSafeInteger(dataBlocks) || !Number.isSafeInteger(hashBlocks * hashBlockSize))
-    throw new VerityError('Device offset overflow.');
+    throw new VerityError('Device offset overflow.', 'EINVAL', `${dataBlocks} data blocks are too many`);
   let first = hashBlocks;
   const levels = blocks.map((count) => {
     first -= count;

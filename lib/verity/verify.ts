@@ -1,4 +1,5 @@
 import { checkAborted } from '../base/abort.js';
+import { tailOf } from './areas.js';
 import type { BlockFile } from './block-file.js';
 import { inWords, VerityError } from './error.js';
 import type { FecInput } from './fec/open-fec-image.js';
@@ -7,6 +8,7 @@ import { OpenFiles } from './open-files.js';
 import { type ImageOptions, openImage, openImageTree } from './open-image.js';
 import type { Tree, VerityParameters } from './parameters.js';
 import type { Repair } from './repair.js';
+import { type RootHash, rootHashBytes } from './root-hash.js';
 import { type BadBlock, Verdict } from './verdict.js';
 import { TreeWalk, type WalkSource } from './walk.js';
 
@@ -41,18 +43,20 @@ export interface Verification {
   unverifiableHashBlocks: number;
   unverifiableDataBlocks: number;
   parameters: VerityParameters;
+  /** Bytes at the end of the data file that fill no block: no digest covers them. */
+  tail: number;
   /** Where FEC data was given. An image is to be trusted if it is good, or if this is. */
   fec?: FecVerdict;
 }
 
 /**
- * Verifies data against its hash tree, from the root hash down, and finds every bad block. Resolves also where it is bad.
+ * Verifies data against its hash tree, from the root hash (bytes or hex digits) down, and finds every bad block. Resolves also where it is bad.
  * @throws VerityError for what cannot be looked at, in veritysetup's words; AlgError, AbortError
  */
 export async function verifyVerity(
   dataPath: string,
   hashPath: string,
-  rootHash: Uint8Array,
+  rootHash: RootHash,
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const { maxErrors = 1000, signal, fec } = options;
@@ -62,25 +66,27 @@ export async function verifyVerity(
   const { parameters, dataFile, hashFile } = await openImage(files, dataPath, hashPath, options);
   const tree = openImageTree(parameters, options);
   using _hasher = tree.hasher;
-  if (rootHash.length !== tree.layout.digestSize) throw new VerityError('Invalid root hash string specified.');
+  const root = rootHashBytes(rootHash, { ...parameters, ...tree.layout });
   checkLengths(tree, dataFile, hashFile);
-  return await verifyTree(tree, dataFile, hashFile, rootHash, { ...options, maxErrors });
+  return await verifyTree(tree, dataFile, hashFile, root, { ...options, maxErrors });
 }
 
 /** One walk finds what is bad, and whether it can be mended. */
 async function verifyWithFec(
   dataPath: string,
   hashPath: string,
-  rootHash: Uint8Array,
+  rootHash: RootHash,
   options: VerifyOptions & { fec: FecInput; maxErrors: number },
 ): Promise<Verification> {
   // Its modules, a dozen, are loaded where there is FEC: that takes milliseconds.
   const { mendVerity } = await import('./repair.js');
   let parameters: VerityParameters | undefined;
   let verdict: Verdict | undefined;
+  let tail = 0;
   const mend = { ...options, to: 'dry-run' as const };
   const { repair, summary } = await mendVerity(dataPath, hashPath, rootHash, mend, ({ tree, sources }) => {
     parameters = parametersOf(tree);
+    tail = tailOf(sources.dataFile, tree, sources.hashFile, sources.fecFile);
     const found = new Verdict(tree, sources.dataFile.path, sources.hashFile.path, options.maxErrors);
     verdict = found;
     return (...bad) => found.bad(...bad);
@@ -93,6 +99,7 @@ async function verifyWithFec(
     unverifiableDataBlocks: unjudged.data,
     rootHash: trusted,
     parameters: parameters!,
+    tail,
     fec: { good: good && trusted, mended, left, unjudged, unjudgedParity, repairable: changed, firstBeyond },
   };
 }
@@ -138,5 +145,6 @@ async function verifyTree(
   const walk = new TreeWalk(tree, rootHash, source, verdict, options);
   const trusted = await inWords(dataFailed, () => walk.run());
   if (!trusted) verdict.nothingBelow(layout.levels.length - 1);
-  return { ...verdict.result(), rootHash: trusted, parameters: parametersOf(tree) };
+  const tail = tailOf(dataFile, tree, hashFile);
+  return { ...verdict.result(), rootHash: trusted, parameters: parametersOf(tree), tail };
 }

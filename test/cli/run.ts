@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const program = new URL('../../lib/cli/main.js', import.meta.url).pathname;
+export const program = new URL('../../lib/cli/main.js', import.meta.url).pathname;
 
 /** A folder for one test, removed after it. */
 export function inFolder(test: (folder: string) => void | Promise<void>): () => Promise<void> {

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { breakByte, fill, inVerityFolder, veritysetup } from '../support/veritysetup.js';
-import { verity } from './run.js';
+import { dmalg, inFolder, program, verity } from './run.js';
 
 const uuid = '11111111-2222-3333-4444-555555555555';
 const common = ['--uuid', uuid, '--salt', '00ff'];
@@ -58,7 +59,8 @@ describe('dmalg verity', function () {
         const args = row.map((word) => (word === 'ROOT' ? root : word));
         const theirs = veritysetup(folder, args);
         const ours = verity(folder, args);
-        // Behind its lines there may be one that says why.
+        // Behind its lines there is one that says why, and what would do.
+        expect(ours.stderr, args.join(' ')).to.match(/\ndmalg: .{10,}\n$/);
         const stderr = ours.stderr.replace(/^dmalg: .*\n/m, '');
         expect({ ...ours, stderr }, args.join(' ')).to.deep.equal(theirs);
       }
@@ -141,6 +143,141 @@ describe('dmalg verity', function () {
       expect(theirs.stderr).to.contain('Spare area is not zeroed at position');
       expect(ours.stderr).to.contain('Spare area is not zeroed at position');
       expect([theirs.status, ours.status]).to.deep.equal([2, 2]);
+    }),
+  );
+
+  it(
+    'dump says of parity what veritysetup says, and of the hash device with parity in it',
+    inVerityFolder(async (folder) => {
+      images(folder);
+      veritysetup(folder, ['format', 'data', 'hash', ...common, '--fec-device', 'fec']);
+      veritysetup(folder, ['format', 'data', 'both', ...common, '--fec-device', 'both', '--fec-offset', '20480']);
+      const both = ['format', 'data', 'ours', ...common, '--fec-device', 'ours', '--fec-offset', '20480'];
+      const named = (text: string) => text.replaceAll('theirs', 'ours');
+      const theirs = veritysetup(
+        folder,
+        both.map((word) => (word === 'ours' ? 'theirs' : word)),
+      );
+      expect(named(theirs.stdout)).to.equal(verity(folder, both).stdout);
+      for (const args of [
+        ['hash'],
+        ['hash', '--fec-device', 'fec'],
+        ['hash', '--fec-device', 'fec', '--fec-roots', '24'],
+        ['hash', '--fec-device', 'fec', '--fec-offset', '4096'],
+        ['both', '--fec-device', 'both', '--fec-offset', '20480'],
+        ['both', '--fec-device', 'both', '--fec-offset', '20480', '--fec-roots', '7'],
+        ['both', '--fec-device', 'fec'],
+      ])
+        expect(verity(folder, ['dump', ...args]), args.join(' ')).to.deep.equal(veritysetup(folder, ['dump', ...args]));
+      expect(verity(folder, ['dump', 'hash', '--fec-device', 'nofile'])).to.include({ status: 4, stdout: '' });
+      expect(verity(folder, ['dump', 'hash', '--fec-device', 'fec', '--fec-roots', '25'])).to.include({ status: 1 });
+      const { fec } = JSON.parse(verity(folder, ['dump', 'hash', '--fec-device', 'fec', '--json']).stdout);
+      expect(fec).to.deep.equal({ roots: 2, blocks: 4, end: 16384, inHashFile: false });
+    }),
+  );
+
+  it(
+    'reads a root hash as people keep it',
+    inFolder((folder) => {
+      images(folder);
+      verity(folder, ['format', 'data', 'hash', ...common, '--root-hash-file', 'root']);
+      const root = readFileSync(join(folder, 'root'), 'latin1');
+      const wrong = `00${root.slice(2)}`;
+      const verify = (args: string[], input = '') => {
+        const { status, stderr } = dmalg(folder, ['verity', 'verify', 'data', 'hash', ...args], input);
+        return { status, stderr };
+      };
+      const good = { status: 0, stderr: '' };
+      for (const text of [
+        `${root}\n`,
+        `${root}\r\n`,
+        `${root}  data.img\n`,
+        `\n  ${root}\t*data.img\n${wrong}  other.img\n`,
+        `${root.toUpperCase()}\n# of the image of Friday\n`,
+        `${root} ${'x'.repeat(10_000)}`,
+      ]) {
+        writeFileSync(join(folder, 'kept'), text);
+        expect(verify(['--root-hash-file', 'kept']), JSON.stringify(text.slice(0, 100))).to.deep.equal(good);
+        expect(verify(['--root-hash-file', '-'], text)).to.deep.equal(good);
+      }
+      expect(verify([root.toUpperCase()])).to.deep.equal(good);
+      for (const text of [
+        '',
+        '\n',
+        `${wrong} ${root}\n`,
+        `x${root}`,
+        `${root.slice(1)}`,
+        `${root.slice(2)} `,
+        `data.img ${root}`,
+      ]) {
+        writeFileSync(join(folder, 'kept'), text);
+        const { status, stderr } = verify(['--root-hash-file', 'kept']);
+        expect([text, status]).to.deep.equal([text, text.startsWith(wrong) ? 2 : 1]);
+        if (status === 1) expect(stderr).to.match(/^Invalid root hash string specified.\ndmalg: expected .*hex digits/);
+      }
+    }),
+  );
+
+  it(
+    'never writes a root hash over what it is of',
+    inFolder((folder) => {
+      images(folder);
+      symlinkSync('data', join(folder, 'link'));
+      symlinkSync('.', join(folder, 'here'));
+      const before = readdirSync(folder);
+      const data = readFileSync(join(folder, 'data'));
+      for (const path of ['data', './link', 'here/hash', `${folder}/hash`, 'here/fec', '-']) {
+        const args = ['format', 'data', 'hash', '--fec-device', 'fec', '--root-hash-file', path];
+        const { status, stderr } = verity(folder, args);
+        expect(status, path).to.equal(1);
+        expect(stderr).to.match(/^dmalg: format: --root-hash-file/);
+        expect(readdirSync(folder)).to.deep.equal(before);
+      }
+      expect(readFileSync(join(folder, 'data')).equals(data)).to.equal(true);
+      // One file for tree and parity, whatever it is called.
+      const two = ['format', 'data', 'hash', ...common, '--fec-device', 'here/hash', '--fec-offset', '20480'];
+      expect(verity(folder, two)).to.include({ status: 0, stderr: '' });
+      const out = ['--output', 'new', '--output-hash', 'here/new'];
+      const image = ['data', 'hash', '--fec-device', 'hash', '--fec-offset', '20480', '00'.repeat(32)];
+      expect(verity(folder, ['repair', ...image, ...out])).to.include({ status: 5 });
+    }),
+  );
+
+  it(
+    'warns of bytes that no digest covers',
+    inFolder((folder) => {
+      images(folder);
+      writeFileSync(join(folder, 'tail'), fill(300 * 4096 + 7, 1));
+      const warning = 'WARNING: tail: the last 7 bytes fill no block, and no digest covers them.\n';
+      expect(verity(folder, ['format', 'tail', 'hash', ...common, '--root-hash-file', 'root']).stderr).to.equal(
+        warning,
+      );
+      const verify = ['hash', '--root-hash-file', 'root'];
+      expect(verity(folder, ['verify', 'tail', ...verify])).to.include({ status: 0, stderr: warning });
+      expect(verity(folder, ['verify', 'data', ...verify])).to.include({ status: 0, stderr: '' });
+      const one = ['data', 'data', ...common, '--data-blocks', '299', '--hash-offset', '1224704'];
+      expect(verity(folder, ['format', ...one]).stderr).to.equal('');
+    }),
+  );
+
+  it(
+    'a disk that is full is one status, and names the file',
+    inFolder((folder) => {
+      images(folder);
+      for (const args of [
+        ['format', 'data', 'hash', '--data-block-size', '512', '--hash-block-size', '512'],
+        ['format', 'data', 'hash', '--fec-device', 'fec', '--fec-roots', '24'],
+        ['format', 'data', 'fresh', '--no-superblock', '--hash-offset', '40960'],
+      ]) {
+        const { status, stderr } = spawnSync(
+          'bash',
+          ['-c', 'ulimit -f 30; exec "$@"', 'bash', process.execPath, program, 'verity', ...args],
+          { cwd: folder, encoding: 'utf8' },
+        );
+        expect(status, stderr).to.equal(4);
+        expect(stderr).to.match(/\ndmalg: (hash|fec|fresh): EFBIG/);
+      }
+      expect(readdirSync(folder).sort()).to.deep.equal(['data', 'less', 'tiny']);
     }),
   );
 });

@@ -4,7 +4,8 @@ import { stringOption } from '../option-values.js';
 import { headerJson, headerText } from './header.js';
 import { fecOption, imageArguments, imageOptions } from './options.js';
 import { withProgress } from './progress.js';
-import { writeRootHash } from './root-hash.js';
+import { checkRootHashFile, writeRootHash } from './root-hash.js';
+import { tailWarning } from './words.js';
 
 /** Of the machines that Debian's kernels run on; a larger block is for another one's. */
 const pageSize = 4096;
@@ -20,12 +21,15 @@ export async function formatImage(invocation: Invocation): Promise<number> {
     ...(uuid !== undefined && { uuid }),
     ...(fec && { fec }),
   };
+  const rootHashFile = stringOption(invocation, 'root-hash-file');
+  await checkRootHashFile(rootHashFile, [data, hash, fec?.path]);
   const image = await withProgress(invocation, (run) => formatVerity(data, hash, { ...options, ...run }));
+  process.stderr.write(tailWarning(data, image.tail));
   if (image.dataBlockSize > pageSize)
     process.stderr.write(
       `WARNING: Kernel cannot activate device if data block size exceeds page size (${pageSize}).\n`,
     );
-  const status = await writeRootHash(stringOption(invocation, 'root-hash-file'), image.rootHash);
+  const status = await writeRootHash(rootHashFile, image.rootHash);
   process.stdout.write(values.json ? headerJson(image) : headerText(hash, image, options.hashOffset, fec?.offset));
   return status;
 }

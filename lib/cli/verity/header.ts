@@ -1,3 +1,4 @@
+import type { FecHeader } from '../../verity/fec/fec-image.js';
 import type { VerityParameters } from '../../verity/parameters.js';
 
 export interface Header extends VerityParameters {
@@ -6,12 +7,13 @@ export interface Header extends VerityParameters {
   /** Bytes to the end of the tree. */
   hashEnd: number;
   rootHash?: Buffer;
-  fec?: { roots: number; blocks: number; end: number };
+  fec?: FecHeader;
 }
 
-/** What veritysetup prints of an image, letter by letter. It says how long the hash area is only where that is the file. */
+/** What veritysetup prints of an image, letter by letter. It says how long the hash area is only where that is the file, and adds the parity that is in it. */
 export function headerText(path: string, header: Header, hashOffset: number, fecOffset = 0): string {
   const { rootHash, fec } = header;
+  const hashSize = header.hashEnd + (fec?.inHashFile ? fec.blocks * header.hashBlockSize : 0);
   const rows: [string, string | number][] = [
     ['UUID:            ', header.uuid ?? ''],
     ['Hash type:       ', header.hashType],
@@ -28,7 +30,7 @@ export function headerText(path: string, header: Header, hashOffset: number, fec
       : []),
     ['Salt:            ', hex(header.salt) || '-'],
     ...(rootHash ? [['Root hash:      ', hex(rootHash)] as [string, string]] : []),
-    ...(hashOffset === 0 ? [['Hash device size: ', `${header.hashEnd} [bytes]`] as [string, string]] : []),
+    ...(hashOffset === 0 ? [['Hash device size: ', `${hashSize} [bytes]`] as [string, string]] : []),
     ...(fec && fecOffset === 0 ? [['FEC device size: ', `${fec.end} [bytes]`] as [string, string]] : []),
   ];
   return [`VERITY header information for ${path}`, ...rows.map(([name, value]) => `${name}\t${value}`), ''].join('\n');

@@ -20,7 +20,11 @@ export const treeOptions: Record<string, OptionHelp> = {
   salt: { type: 'string', short: 's', value: 'HEX', help: '- is none (default: 32 random bytes)' },
   uuid: { type: 'string', value: 'UUID', help: 'of the superblock (default: a random one)' },
   'no-superblock': { type: 'boolean', help: 'the hash area has no superblock: all of these are given each time' },
-  'root-hash-file': { type: 'string', value: 'FILE', help: 'the root hash is written there, or read from there' },
+  'root-hash-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'format writes the root hash there; the others read it: the first word, - is stdin',
+  },
   jobs: { type: 'string', value: 'N', help: 'worker threads (default: one for each CPU)' },
   provider: algOptions['provider']!,
 };
@@ -113,7 +117,7 @@ function givenNumber(invocation: Invocation, name: string): number | undefined {
   const text = stringOption(invocation, name);
   if (text === undefined) return undefined;
   if (name === 'data-blocks' && /^\d+$/.test(text) && Number(text) > Number.MAX_SAFE_INTEGER)
-    throw new VerityError('Device offset overflow.');
+    throw new VerityError('Device offset overflow.', 'EINVAL', `--data-blocks: ${text} are too many`);
   return integerOption(invocation, name, 0, name === 'jobs' ? 1 : 0, name === 'jobs' ? 256 : Number.MAX_SAFE_INTEGER);
 }
 
@@ -121,8 +125,11 @@ function saltOption(invocation: Invocation): Buffer | undefined {
   const text = stringOption(invocation, 'salt');
   if (text === undefined) return undefined;
   if (text === '-') return Buffer.alloc(0);
-  if (!/^([0-9a-f]{2})*$/i.test(text)) throw new VerityError('Invalid salt string specified.');
-  if (text.length > 2 * maxSaltSize)
-    throw new VerityError('Invalid salt string specified.', 'EINVAL', `--salt: at most ${maxSaltSize} bytes`);
+  if (!/^([0-9a-f]{2})*$/i.test(text) || text.length > 2 * maxSaltSize)
+    throw new VerityError(
+      'Invalid salt string specified.',
+      'EINVAL',
+      `--salt: expected hex digits of at most ${maxSaltSize} bytes, or - for none`,
+    );
   return Buffer.from(text, 'hex');
 }

@@ -6,7 +6,7 @@ import { integerOption, stringOption } from '../option-values.js';
 import { fecInput, imageArguments, imageOptions } from './options.js';
 import { withProgress } from './progress.js';
 import { readRootHash } from './root-hash.js';
-import { blockCounts, parityWarning, unjudgedLine } from './words.js';
+import { blockCounts, parityWarning, tailWarning, unjudgedLine } from './words.js';
 
 /** `dmalg verity verify DATA HASH ROOT` */
 export async function verifyImage(invocation: Invocation): Promise<number> {
@@ -21,6 +21,7 @@ export async function verifyImage(invocation: Invocation): Promise<number> {
   };
   const found = await withProgress(invocation, (run) => verifyVerity(data, hash, rootHash, { ...options, ...run }));
   process.stderr.write(found.good ? parityWarning(found.fec) : veritysetupLines(found));
+  process.stderr.write(tailWarning(data, found.tail));
   if (values.json) process.stdout.write(`${JSON.stringify(shown(found), null, 2)}\n`);
   else if (!found.good) process.stdout.write(listing(found));
   return found.good || found.fec?.good ? Exit.done : Exit.verification;

@@ -29,7 +29,8 @@ export const verity: Command = {
   summary: "Hash trees of dm-verity, as veritysetup's, without root.",
   details: [
     'DATA and HASH are files or block devices, and may be one. A new HASH appears when it is complete; one that exists is written in',
-    "place, the superblock last. Options, outputs and exit statuses are veritysetup's. verify lists every bad block on stdout, from the",
+    "place, the superblock last. Options, outputs and exit statuses are veritysetup's, but that a file which cannot be opened for writing, or a",
+    'full disk, ends with 4. verify lists every bad block on stdout, from the',
     'root hash down; blocks below a bad hash block cannot be judged, and are counted. It ends with status 2 where anything is bad, the',
     'root hash included; with --fec-device, only where repair would end with 2. Its last line is the verdict.',
     '',

@@ -31,3 +31,10 @@ export function parityWarning(fec: Pick<Repair, 'mended' | 'unjudgedParity'> | u
 export function unfitLine(sets: number): string {
   return `the FEC data of ${counted(sets, 'set')} of blocks fits neither data nor tree; if HASH has another size than when it was made, give --fec-blocks`;
 }
+
+/** Of bytes at the end of the data file that fill no block; nothing where there are none. */
+export function tailWarning(path: string, tail: number): string {
+  return tail > 0
+    ? `WARNING: ${path}: the last ${counted(tail, 'byte')} fill no block, and no digest covers them.\n`
+    : '';
+}

@@ -14,6 +14,21 @@ export interface FecArea {
   roots?: number;
 }
 
+/** What there is to say of an image's parity. */
+export interface FecHeader {
+  roots: number;
+  /** Blocks of parity. */
+  blocks: number;
+  /** Bytes from the start of the FEC file to its end. */
+  end: number;
+  /** Whether it is in the hash file. */
+  inHashFile: boolean;
+}
+
+export function fecHeader({ roots, rounds, paritySize }: FecLayout, offset: number, inHashFile: boolean): FecHeader {
+  return { roots, blocks: rounds * roots, end: offset + paritySize, inHashFile };
+}
+
 /** The files of an image with FEC; some of them may be the same. */
 export interface FecFiles {
   dataFile: BlockFile;
@@ -27,8 +42,13 @@ export function checkFecArea(
   { dataBlockSize, hashBlockSize }: Pick<Tree, 'dataBlockSize' | 'hashBlockSize'>,
 ): Required<FecArea> {
   if (!Number.isSafeInteger(offset) || offset < 0 || offset % 512)
-    throw new VerityError('Unsupported VERITY FEC offset.');
-  if (dataBlockSize !== hashBlockSize) throw new VerityError('Block sizes must match for FEC.');
+    throw new VerityError('Unsupported VERITY FEC offset.', 'EINVAL', `expected a multiple of 512, got ${offset}`);
+  if (dataBlockSize !== hashBlockSize)
+    throw new VerityError(
+      'Block sizes must match for FEC.',
+      'EINVAL',
+      `data blocks have ${dataBlockSize} bytes, hash blocks ${hashBlockSize}`,
+    );
   if (!Number.isInteger(roots) || roots < minRoots || roots > maxRoots)
     throw new VerityError('Invalid number of parity bytes.', 'EINVAL', `--fec-roots: ${minRoots} to ${maxRoots}`);
   return { offset, roots };

@@ -1,9 +1,17 @@
-import { resolve } from 'node:path';
+import { isSamePath } from '../../base/file-identity.js';
 import { BlockFile } from '../block-file.js';
 import type { BlockHasherOptions } from '../block-hasher.js';
 import { VerityError } from '../error.js';
 import type { Tree } from '../parameters.js';
-import { checkFecArea, type FecArea, type FecFiles, FecImage, fecLayout } from './fec-image.js';
+import {
+  checkFecArea,
+  type FecArea,
+  type FecFiles,
+  type FecHeader,
+  FecImage,
+  fecHeader,
+  fecLayout,
+} from './fec-image.js';
 import type { FecLayout } from './fec-layout.js';
 import { ParityEncoder } from './parity-encoder.js';
 import { ReedSolomon } from './reed-solomon.js';
@@ -37,7 +45,7 @@ export class FecWriter {
   ): Promise<FecWriter> {
     const area = checkFecArea(fec, tree);
     // A hash file that is new has no name yet to be found by.
-    const fecFile = resolve(fec.path) === resolve(hashFile.path) ? hashFile : await createFile(fec.path);
+    const fecFile = (await isSamePath(fec.path, hashFile.path)) ? hashFile : await createFile(fec.path);
     try {
       const hashEnd = (tree.start + tree.layout.hashBlocks) * tree.hashBlockSize;
       const files: FecFiles = { dataFile, hashFile, fecFile };
@@ -49,9 +57,9 @@ export class FecWriter {
     }
   }
 
-  /** Bytes from the start of the FEC file to the end of the parity. */
-  get end(): number {
-    return this.#image.offset + this.layout.paritySize;
+  get header(): FecHeader {
+    const { files, offset } = this.#image;
+    return fecHeader(this.layout, offset, files.fecFile.isSame(files.hashFile));
   }
 
   /** Data blocks, and behind them hash blocks: TreeWriter's OnBlocks. */
