@@ -194,7 +194,7 @@ describe("dm-verity: the kernel's device and ours", function () {
       }
       expect(ours.table()).to.equal(guest.print('table').get(`verity${index}`));
       const status = guest.print('status').get(`verity${index}`)!;
-      expect(ours.status()).to.equal(each.onlyKernelSaysCorrupted ? status.replace(/C$/, 'V') : status);
+      expect(asBefore(ours.status())).to.equal(each.onlyKernelSaysCorrupted ? status.replace(/C$/, 'V') : status);
       expect(status.endsWith('C') || !each.onlyKernelSaysCorrupted).to.equal(true);
     });
 
@@ -205,7 +205,7 @@ describe("dm-verity: the kernel's device and ours", function () {
       try {
         await using ours = await openTable(table, { readOnly: true, provider: 'kernel' });
         expect(ours.table()).to.equal(guest.print('table').get('line'));
-        expect(ours.status()).to.equal(guest.print('status').get('line'));
+        expect(asBefore(ours.status())).to.equal(guest.print('status').get('line'));
       } finally {
         guest.remove('line');
       }
@@ -238,4 +238,9 @@ async function readOurs(device: Device, at: number, length: number): Promise<Buf
     if ((error as NodeJS.ErrnoException).code === 'EIO') return undefined;
     throw error;
   }
+}
+
+/** A status as kernels before 6.19 print it: without the number of corrections. */
+function asBefore(status: string): string {
+  return status.replace(/ (-|\d+)$/, '');
 }

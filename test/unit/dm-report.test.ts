@@ -127,7 +127,7 @@ describe('what a device holds', function () {
     const { lines } = device.report();
     valid(lines);
     const [{ holds, devices, params }] = lines as [LineReport];
-    expect(params).to.equal('V');
+    expect(params).to.equal('V 0');
     expect(devices.map(({ name }) => name)).to.deep.equal(['data', 'hash', 'fec'].map((name) => join(folder, name)));
     expect(holds).to.include({ hashBlocks: 4, validatedBytes: Math.ceil(300 / 8) });
     expect(Object.keys(holds.mempools).sort()).to.deep.equal([

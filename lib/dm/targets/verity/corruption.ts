@@ -20,6 +20,8 @@ export class Corruption {
   #events = 0;
   /** Whether any block was bad and could not be corrected. It stays so. */
   found = false;
+  /** Corrections by FEC, of a block each; one that is read again counts again. */
+  corrections = 0;
 
   constructor(features: VerityFeatures, notify: TargetContext['notify'], tree: Tree, devices: CorruptionDevices) {
     this.#features = features;
@@ -45,6 +47,7 @@ export class Corruption {
 
   /** FEC has corrected a block that was bad, or could not be read. */
   corrected(area: TargetEvent['area'], block: number, kind: 'corrupted' | 'unreadable'): void {
+    this.corrections++;
     this.#tell({ kind: 'corrected', area, block, action: 'none' });
     const place = this.#place(area, block);
     tellCorruption({ ...place, kind, outcome: 'corrected' });

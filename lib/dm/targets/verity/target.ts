@@ -52,7 +52,8 @@ export class VerityTarget implements Target {
 
   status(kind: 'info' | 'table'): string {
     const { tree, hash, rootHash, features, data, hashDevice, fecDevice, corruption } = this.#fields;
-    if (kind === 'info') return corruption.found ? 'C' : 'V';
+    // Since Linux 6.19 with the number of blocks that FEC has corrected.
+    if (kind === 'info') return `${corruption.found ? 'C' : 'V'} ${fecDevice ? corruption.corrections : '-'}`;
     const { hashType, dataBlockSize, hashBlockSize, dataBlocks, start, salt } = tree;
     const devices = joinArgs([data.device.describe(), hashDevice.describe()]);
     const numbers = [dataBlockSize, hashBlockSize, dataBlocks, start];
