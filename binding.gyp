@@ -15,6 +15,7 @@
         "native/exports_kdf.cc",
         "native/exports_keyring.cc",
         "native/exports_fec.cc",
+        "native/galois.cc",
         "native/exports_op.cc",
         "native/exports_tfm.cc",
         "native/kernel_tfm.cc",
@@ -33,8 +34,6 @@
         "<(argon2)/src/thread.c",
         "<(argon2)/src/blake2/blake2b.c",
       ],
-      # In its npm package libisal lies beside it.
-      "libraries": ["-lisal", "-Wl,-rpath,'$$ORIGIN'"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "<(argon2)/include", "<(argon2)/src"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS",
                   "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],

@@ -63,11 +63,36 @@ uint64_t whole(napi_env env, napi_value value) {
                                                                                     : none;
 }
 
-// (roots) -> code
+// () -> the names of the ways in which this processor multiplies, the one that is taken first
+Napi::Value galois_paths(const Napi::CallbackInfo& info) {
+  const galois::Paths& paths = galois::paths();
+  auto names = Napi::Array::New(info.Env(), paths.count);
+  for (size_t i = 0; i < paths.count; i++) names.Set(static_cast<uint32_t>(i), paths.path[i].name);
+  return names;
+}
+
+// (number of a path, factors, src, dst: a row as long as src for each factor): adds the products to dst
+Napi::Value galois_accumulate(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  uint32_t path = u32(env, info[0]);
+  Bytes factors = bytes_of(env, info[1]), src = bytes_of(env, info[2]), dst = bytes_of(env, info[3]);
+  if (path >= galois::paths().count || !factors.data || !src.data || !dst.data ||
+      factors.size > ReedSolomon::max_roots || dst.size != factors.size * src.size)
+    return number(env, -EINVAL);
+  uint8_t* rows[ReedSolomon::max_roots];
+  for (size_t r = 0; r < factors.size; r++) rows[r] = dst.data + r * src.size;
+  galois::paths().path[path].accumulate(factors.data, factors.size, src.data, src.size, rows);
+  return number(env, 0);
+}
+
+// (roots, number of a path) -> code, or -ELIBBAD where it does not compute what it should
 Napi::Value rs_open(const Napi::CallbackInfo& info) {
-  uint32_t roots = u32(info.Env(), info[0]);
-  if (roots < ReedSolomon::min_roots || roots > ReedSolomon::max_roots) return number(info.Env(), -EINVAL);
-  return make_handle<const ReedSolomon>(info.Env(), std::make_shared<const ReedSolomon>(roots));
+  uint32_t roots = u32(info.Env(), info[0]), path = u32(info.Env(), info[1]);
+  if (roots < ReedSolomon::min_roots || roots > ReedSolomon::max_roots || path >= galois::paths().count)
+    return number(info.Env(), -EINVAL);
+  auto code = std::make_shared<const ReedSolomon>(roots, galois::paths().path[path].accumulate);
+  if (!code->works()) return number(info.Env(), -ELIBBAD);
+  return make_handle<const ReedSolomon>(info.Env(), std::move(code));
 }
 
 // The arguments (code, message, parity, rows, erased, status, changed) of a decoding.
@@ -203,6 +228,8 @@ Napi::Value parity_close(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_fec(Napi::Object exports) {
+  export_function<galois_paths>(exports, "galois_paths");
+  export_function<galois_accumulate>(exports, "galois_accumulate");
   export_function<rs_open>(exports, "rs_open");
   export_function<rs_decode>(exports, "rs_decode");
   export_function<engine_submit_rs_decode>(exports, "engine_submit_rs_decode");

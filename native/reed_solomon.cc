@@ -1,7 +1,5 @@
 #include "reed_solomon.h"
 
-#include <isa-l/erasure_code.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -9,40 +7,12 @@
 
 namespace {
 
-constexpr size_t n = ReedSolomon::word_size;  // also the order of a, the generator of the field's units
-constexpr unsigned field_polynomial = 0x11d;
+using galois::divide;
+using galois::multiply;
+using galois::scale;
 
-struct Field {
-  std::array<uint8_t, 2 * n> exp{};  // doubled, so that sums of two logarithms need no modulo
-  std::array<uint8_t, 256> log{};
-  constexpr Field() {
-    unsigned value = 1;
-    for (size_t i = 0; i < n; i++) {
-      exp[i] = exp[i + n] = static_cast<uint8_t>(value);
-      log[value] = static_cast<uint8_t>(i);
-      value <<= 1;
-      if (value & 0x100) value ^= field_polynomial;
-    }
-  }
-};
-constexpr Field field;
-
-uint8_t multiply(uint8_t a, uint8_t b) { return a && b ? field.exp[field.log[a] + field.log[b]] : 0; }
-uint8_t divide(uint8_t a, uint8_t b) { return a ? field.exp[field.log[a] + n - field.log[b]] : 0; }
-
-// value * a^exponent
-uint8_t scale(uint8_t value, size_t exponent) { return value ? field.exp[field.log[value] + exponent % n] : 0; }
-
-constexpr size_t vector = 64;
-
-// Without these libisal uses gf_mul() for everything.
-bool has_vectors() {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("sse4.1");
-#else
-  return true;
-#endif
-}
+constexpr size_t n = ReedSolomon::word_size;
+static_assert(n == galois::order);
 
 bool all_zero(const uint8_t* bytes, size_t size) {
   return size == 0 || (bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0);
@@ -50,7 +20,8 @@ bool all_zero(const uint8_t* bytes, size_t size) {
 
 }  // namespace
 
-ReedSolomon::ReedSolomon(size_t roots) : roots_(roots), tables_(32 * roots * message_size()) {
+ReedSolomon::ReedSolomon(size_t roots, galois::Accumulate accumulate)
+    : roots_(roots), accumulate_(accumulate), factors_(roots * message_size()) {
   // The generator without its leading 1, highest power first.
   std::vector<uint8_t> generator(roots + 1, 0);
   generator[0] = 1;
@@ -58,31 +29,40 @@ ReedSolomon::ReedSolomon(size_t roots) : roots_(roots), tables_(32 * roots * mes
     for (size_t at = i + 1; at > 0; at--) generator[at] ^= scale(generator[at - 1], i);
   // Symbol j alone has the parity x^(254 - j) mod generator.
   size_t k = message_size();
-  std::vector<uint8_t> matrix(roots * k);
   std::vector<uint8_t> remainder(generator.begin() + 1, generator.end());
   for (size_t j = k; j-- > 0;) {
-    for (size_t r = 0; r < roots; r++) matrix[r * k + j] = remainder[r];
+    for (size_t r = 0; r < roots; r++) factors_[j * roots + r] = remainder[r];
     uint8_t carry = remainder[0];
     for (size_t r = 0; r < roots; r++)
       remainder[r] = (r + 1 < roots ? remainder[r + 1] : 0) ^ multiply(carry, generator[r + 1]);
   }
-  ec_init_tables(static_cast<int>(k), static_cast<int>(roots), matrix.data(), tables_.data());
 }
 
-// libisal takes the whole vectors only: what is shorter it does with its own gf_mul(), which in this process may be
-// another one, as Node exports OpenSSL's function of that name.
 void ReedSolomon::accumulate(size_t row, const uint8_t* src, size_t size, uint8_t* const* parity) const {
-  size_t k = message_size();
-  size_t whole = has_vectors() ? size / vector * vector : 0;
-  if (whole)
-    ec_encode_data_update(static_cast<int>(whole), static_cast<int>(k), static_cast<int>(roots_), static_cast<int>(row),
-                          const_cast<uint8_t*>(tables_.data()), const_cast<uint8_t*>(src),
-                          const_cast<uint8_t**>(parity));
-  if (whole == size) return;
-  for (size_t r = 0; r < roots_; r++) {
-    uint8_t factor = tables_[32 * (r * k + row) + 1];  // its product with 1
-    for (size_t i = whole; i < size; i++) parity[r][i] ^= multiply(src[i], factor);
+  accumulate_(&factors_[row * roots_], roots_, src, size, parity);
+}
+
+// Words whose symbols differ from column to column, over whole vectors and what is left of them. A word is right if all
+// of its syndromes are zero, which is found out without tables or vectors.
+bool ReedSolomon::works() const {
+  constexpr size_t columns = 256 + 64 + 37;
+  std::vector<uint8_t> row(columns), parity(roots_ * columns), syndromes(roots_ * columns);
+  uint8_t* rows[max_roots];
+  for (size_t r = 0; r < roots_; r++) rows[r] = &parity[r * columns];
+  size_t taken = 0;
+  auto take = [&](size_t t, const uint8_t* symbols) {
+    for (size_t i = 0; i < roots_; i++)
+      for (size_t c = 0; c < columns; c++)
+        syndromes[i * columns + c] = scale(syndromes[i * columns + c], i * (t - taken)) ^ symbols[c];
+    taken = t;
+  };
+  for (size_t t = 0; t < message_size(); t += 11) {  // the other symbols are zeroes
+    for (size_t c = 0; c < columns; c++) row[c] = static_cast<uint8_t>(t * 31 + c * 17 + (t * c >> 3) + 1);
+    accumulate(t, row.data(), columns, rows);
+    take(t, row.data());
   }
+  for (size_t r = 0; r < roots_; r++) take(message_size() + r, rows[r]);
+  return std::all_of(syndromes.begin(), syndromes.end(), [](uint8_t value) { return value == 0; });
 }
 
 long ReedSolomon::decode(const Words& words) const {

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <vector>
 
+#include "galois.h"
+
 // The systematic Reed-Solomon code RS(255, 255 - roots) over GF(2^8) of dm-verity's forward error correction:
 // polynomial 0x11d, fcr 0, prim 1, generator prod(x - a^i), i = 0..roots-1 (drivers/md/dm-verity-fec.c; init_rs_gfp,
 // init_rs_char). Symbol t of a word is the coefficient of x^(254 - t): first the message, then the parity.
@@ -16,7 +18,9 @@ class ReedSolomon {
   static constexpr size_t min_roots = 2;
   static constexpr size_t max_roots = 24;
 
-  explicit ReedSolomon(size_t roots);
+  explicit ReedSolomon(size_t roots, galois::Accumulate accumulate = galois::paths().path[0].accumulate);
+  // Whether this processor, and the code that was compiled for it, computes a code's words.
+  bool works() const;
   size_t roots() const { return roots_; }
   size_t message_size() const { return word_size - roots_; }
 
@@ -41,7 +45,8 @@ class ReedSolomon {
   int correct(const uint8_t* difference, const Words& words, uint8_t* positions, uint8_t* magnitudes) const;
 
   size_t roots_;
-  std::vector<uint8_t> tables_;  // of libisal: 32 bytes for each row of parity and each row of the message
+  galois::Accumulate accumulate_;
+  std::vector<uint8_t> factors_;  // of each row of the message: what it is multiplied by for each row of parity
 };
 
 // The parity of a window of consecutive codewords, which grows as the bytes of the message come by in any order, each

@@ -11,14 +11,12 @@ import { fileURLToPath } from 'node:url';
 interface Platform {
   /** As process.arch has it. */
   cpu: string;
-  /** As dpkg has it. */
-  architecture: string;
   triplet: string;
 }
 
 const platforms: Platform[] = [
-  { cpu: 'x64', architecture: 'amd64', triplet: 'x86_64-linux-gnu' },
-  { cpu: 'arm64', architecture: 'arm64', triplet: 'aarch64-linux-gnu' },
+  { cpu: 'x64', triplet: 'x86_64-linux-gnu' },
+  { cpu: 'arm64', triplet: 'aarch64-linux-gnu' },
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,44 +36,31 @@ function writeManifest(folder: string, fields: object): void {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(fields, undefined, 2)}\n`);
 }
 
-/** The oldest glibc that has every symbol which these files want. */
-function glibcOf(files: string[]): string {
-  const wanted = files.flatMap((file) => readFileSync(file, 'latin1').match(/GLIBC_\d+\.\d+/g) ?? []);
+/** The oldest glibc that has every symbol which a file wants. */
+function glibcOf(file: string): string {
+  const wanted = readFileSync(file, 'latin1').match(/GLIBC_\d+\.\d+/g) ?? [];
   const minors = wanted.map((symbol) => Number(symbol.split('.')[1]));
   return `2.${Math.max(...minors)}`;
 }
 
-function libisalFor(platform: Platform) {
-  const sysroot = isHere(platform) ? '/' : join(crossFolder(platform), 'sysroot');
-  return {
-    file: join(sysroot, 'usr/lib', platform.triplet, 'libisal.so.2'),
-    copyright: readFileSync(join(sysroot, 'usr/share/doc/libisal2/copyright'), 'utf8'),
-    version: isHere(platform)
-      ? execFileSync('dpkg-query', ['--show', `libisal2:${platform.architecture}`], { encoding: 'utf8' }).split(/\s/)[1]
-      : readFileSync(join(sysroot, 'libisal2.version'), 'utf8').trim(),
-  };
-}
-
 /** @returns what it needs, and what it brings, in a line. */
 function stagePlatform(platform: Platform, folder: string): string {
-  const libisal = libisalFor(platform);
-  const files = { addon: join(folder, 'dmalg.node'), libisal: join(folder, 'libisal.so.2') };
-  execFileSync(`${platform.triplet}-strip`, ['--strip-unneeded', '-o', files.addon, addonFor(platform)]);
-  cpSync(libisal.file, files.libisal, { dereference: true });
+  const addon = join(folder, 'dmalg.node');
+  execFileSync(`${platform.triplet}-strip`, ['--strip-unneeded', '-o', addon, addonFor(platform)]);
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+  const versionOf = (name: string) => readJson(`node_modules/${name}/package.json`).version;
   const licences = [
-    `libisal.so.2 is the file of Debian's package libisal2 ${libisal.version} (${platform.architecture}), unchanged: Intel's Intelligent Storage`,
-    'Acceleration Library, https://github.com/intel/isa-l. Its source is the Debian source package libisal of the same version. Its licence:',
-    '',
-    libisal.copyright,
-    `dmalg.node contains node-addon-api ${readJson('node_modules/node-addon-api/package.json').version}. Its licence:`,
+    `dmalg.node contains node-addon-api ${versionOf('node-addon-api')}. Its licence:`,
     '',
     readFileSync(join(root, 'node_modules/node-addon-api/LICENSE.md'), 'utf8'),
+    `dmalg.node contains the reference code of Argon2, as in the npm package argon2 ${versionOf('argon2')}. Its licence:`,
+    '',
+    readFileSync(join(root, 'node_modules/argon2/argon2/LICENSE'), 'utf8'),
     'dmalg.node contains parts of libstdc++, as the GCC Runtime Library Exception allows.',
     '',
   ];
   writeFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), licences.join('\n'));
-  const glibc = `glibc ${glibcOf(Object.values(files))} or later`;
+  const glibc = `glibc ${glibcOf(addon)} or later`;
   const description = `The addon of ${name} for Linux on ${platform.cpu} with ${glibc}`;
   writeFileSync(join(folder, 'README.md'), `${description}. Install \`${name}\`, which wants it where it fits.\n`);
   const { license, engines } = manifest;
@@ -89,7 +74,7 @@ function stagePlatform(platform: Platform, folder: string): string {
     ...fits,
     main: './dmalg.node',
   });
-  return `wants ${glibc}; with libisal ${libisal.version}`;
+  return `wants ${glibc}`;
 }
 
 /** dist/lib keeps what was compiled from a source that is gone since. */

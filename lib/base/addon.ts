@@ -49,7 +49,7 @@ function remedy(): string {
   // The packages have no Makefile.
   if (existsSync(join(packageRoot, 'Makefile'))) return `Run 'make build' in ${packageRoot}`;
   return (
-    'Install with optional dependencies, or build it with g++, make, python3 and libisal-dev: ' +
+    'Install with optional dependencies, or build it with g++, make and python3: ' +
     `cd '${packageRoot}' && npm install --no-save --ignore-scripts node-gyp node-addon-api argon2 && npx node-gyp rebuild`
   );
 }

@@ -121,7 +121,12 @@ export interface Binding {
     into: Uint8Array,
     done: (result: number) => void,
   ): number;
-  rs_open(roots: number): CodeHandle | number;
+  /** The ways in which this processor multiplies in GF(2^8), the fastest first, and 'portable' last. */
+  galois_paths(): string[];
+  /** dst has a row as long as src for each factor, and its product is added to that. For tests. */
+  galois_accumulate(path: number, factors: Uint8Array, src: Uint8Array, dst: Uint8Array): number;
+  /** `path`: an index of galois_paths. */
+  rs_open(roots: number, path: number): CodeHandle | number;
   rs_decode(...words: WordArguments): number;
   engine_submit_rs_decode(engine: EngineHandle, id: number, ...words: WordArguments): number;
   parity_open(code: CodeHandle, codewords: number, columns: number): ParityHandle | number;

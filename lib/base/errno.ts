@@ -7,6 +7,7 @@ export const EBUSY = 16;
 export const EINVAL = 22;
 export const ENOSYS = 38;
 export const EBADMSG = 74;
+export const ELIBBAD = 80;
 export const EOPNOTSUPP = 95;
 export const ECANCELED = 125;
 export const ENOKEY = 126;

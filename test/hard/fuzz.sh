@@ -8,5 +8,5 @@ if ! command -v clang++ >/dev/null; then
   exit 0
 fi
 clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined test/hard/fuzz.cc \
-  native/reed_solomon.cc native/sha256_ni.cc native/sha256_units.cc -lisal -o dist/test/hard/fuzz
+  native/galois.cc native/reed_solomon.cc native/sha256_ni.cc native/sha256_units.cc -o dist/test/hard/fuzz
 dist/test/hard/fuzz -max_len=20000 -max_total_time=60 -print_final_stats=1 -verbosity=0 -artifact_prefix=dist/test/hard/ -seed="${SEED:-1}"

@@ -26,7 +26,6 @@ want zsh zsh
 want groff groff-base
 want qemu-img qemu-utils
 [ -e /usr/lib/python3/dist-packages/nbd.py ] || need="$need python3-libnbd"
-[ -e /usr/include/isa-l.h ] || need="$need libisal-dev"
 [ -n "$(dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep 'install ok installed')" ] || need="$need busybox-static"
 [ -z "$need" ] && exit 0
 command="apt-get install --yes --no-install-recommends$need"

@@ -1,5 +1,6 @@
 import { binding, type CodeHandle, type ParityHandle, type WordArguments } from '../../base/binding.js';
 import { checkBytes, checkInteger, wrongSize } from '../../base/bytes.js';
+import { ELIBBAD } from '../../base/errno.js';
 import type { Done, Engine, Work } from '../../crypto/engine/engine.js';
 import { sharedEngine } from '../../crypto/engine/shared-engine.js';
 import { algError } from '../../crypto/error.js';
@@ -31,14 +32,17 @@ export class ReedSolomon {
   readonly handle: CodeHandle;
   readonly engine: Engine;
 
-  /** Runs on worker lanes, or on an engine of the caller's. @throws RangeError */
-  constructor(roots: number, engine?: TfmOptions['engine']) {
+  /**
+   * Runs on worker lanes, or on an engine of the caller's. `path`: which of binding().galois_paths() multiplies; default the fastest.
+   * @throws RangeError; AlgError ELIBBAD where this processor computes another code
+   */
+  constructor(roots: number, engine?: TfmOptions['engine'], path = 0) {
     checkInteger('roots', roots, minRoots, maxRoots);
     this.roots = roots;
     this.messageSize = wordSize - roots;
     // The kernel's AIO runs nothing but the kernel's ciphers.
     this.engine = typeof engine === 'object' && engine.name !== 'aio' ? engine : sharedEngine('lanes');
-    this.handle = opened(binding().rs_open(roots));
+    this.handle = opened(binding().rs_open(roots, path));
   }
 
   /**
@@ -125,4 +129,12 @@ function checked(result: number): void {
   if (result < 0) throw failure(result);
 }
 
-const failure = (result: number) => algError('library', 'Reed-Solomon', result);
+const failure = (result: number) =>
+  algError(
+    'library',
+    'Reed-Solomon',
+    result,
+    result === -ELIBBAD
+      ? 'the self-check failed: this processor computes another code; use another machine'
+      : undefined,
+  );
