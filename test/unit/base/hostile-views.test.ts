@@ -119,7 +119,7 @@ describe('views that are not what they look like: native code', function () {
 
   before(() => {
     lanes = native.lanes_open(2, delivered, ring, 0) as EngineHandle;
-    code = native.rs_open(2) as CodeHandle;
+    code = native.rs_open(2, 0) as CodeHandle;
     parity = native.parity_open(code, 8, 8) as ParityHandle;
     file = openSync(process.execPath, 'r');
     for (const [kind, name, keySize] of [
@@ -195,6 +195,10 @@ describe('views that are not what they look like: native code', function () {
       isLater: true,
       call: (views, pick) => native.engine_submit_rs_decode(lanes, 0, ...words(views, pick)),
     },
+    galois_accumulate: {
+      views: [u8, u8, u8],
+      call: ([factors, src, dst], pick) => native.galois_accumulate(pick % 6, factors, src, dst),
+    },
     parity_add: { views: [u8], call: ([view], pick) => native.parity_add(parity, pick, view) },
     engine_submit_parity_add: {
       views: [u8],
@@ -230,7 +234,7 @@ describe('views that are not what they look like: native code', function () {
   /** These take none. */
   const without =
     /^(af_alg_probe|\w+_open|\w+_close|op_(clone|reset|max_request)|tfm_set_(key_serial|authsize|limit))$/;
-  const others = ['file_discard', 'file_seek', 'device_block_size', 'key_request', 'parity_reset'];
+  const others = ['galois_paths', 'file_discard', 'file_seek', 'device_block_size', 'key_request', 'parity_reset'];
 
   it('every function that takes views is tried', () => {
     const rest = Object.keys(native).filter(
