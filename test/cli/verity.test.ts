@@ -257,6 +257,8 @@ describe('dmalg verity', function () {
       expect(verity(folder, ['verify', 'data', ...verify])).to.include({ status: 0, stderr: '' });
       const one = ['data', 'data', ...common, '--data-blocks', '299', '--hash-offset', '1224704'];
       expect(verity(folder, ['format', ...one]).stderr).to.equal('');
+      const less = ['format', 'data', 'hash', ...common, '--data-blocks', '299'];
+      expect(verity(folder, less).stderr).to.equal('');
     }),
   );
 

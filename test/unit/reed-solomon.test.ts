@@ -93,6 +93,38 @@ describe('Reed-Solomon', function () {
     }
   });
 
+  it('corrects no more errors than the code tells apart, of words that are nothing but noise', async () => {
+    const wide = 1500;
+    for (const roots of [2, 3, 4, 6, 9]) {
+      const code = new ReedSolomon(roots);
+      const random = seeded(200 + roots);
+      const noise = (size: number) => Buffer.from(Array.from({ length: size }, () => random() * 256));
+      let corrected = 0;
+      for (let erasures = 0; erasures <= roots; erasures++) {
+        const [message, parity] = [noise(code.messageSize * wide), noise(roots * wide)];
+        const before = { message: Buffer.from(message), parity: Buffer.from(parity) };
+        const erased = pick([...Array(wordSize).keys()], erasures, random);
+        const { status } = await code.decode(message, parity, code.messageSize, erased);
+        const again = await code.decode(Buffer.from(message), Buffer.from(parity), code.messageSize, []);
+        for (const [column, count] of status.entries()) {
+          const changed = [...Array(wordSize).keys()].filter((symbol) => {
+            const at = symbol - code.messageSize;
+            return at < 0
+              ? message[symbol * wide + column] !== before.message[symbol * wide + column]
+              : parity[column * roots + at] !== before.parity[column * roots + at];
+          });
+          expect(changed.length).to.equal(Math.max(0, count));
+          if (count < 0) continue;
+          corrected++;
+          expect(again.status[column], 'is a codeword').to.equal(0);
+          const errors = changed.filter((symbol) => !erased.includes(symbol)).length;
+          expect(2 * errors + erasures, 'errors and erasures').to.be.at.most(roots);
+        }
+      }
+      expect(corrected).to.be.greaterThan(0);
+    }
+  });
+
   it('finds no error where a shortened word has no symbol', async () => {
     const code = new ReedSolomon(2);
     const spoiled = await words(code, 3, seeded(5));

@@ -255,6 +255,68 @@ describe('the verity target', function () {
     await device.close();
   });
 
+  it('check_at_most_once: a block that FEC corrected has not been good', async () => {
+    const image = await make({ blocks: 20, roots: 2 });
+    image.spoil('data', 3);
+    await using device = await open(image.line(['check_at_most_once']));
+    for (let times = 1; times <= 3; times++) {
+      expect(image.bytes.equals(await device.read(0, device.size))).to.equal(true);
+      expect(device.status()).to.equal(`0 160 verity V ${times}`);
+    }
+  });
+
+  it('ignore_corruption: a hash block that is used though it is bad is read again the next time', async () => {
+    const image = await make({ blocks: 300 });
+    const right = readFileSync(image.path('hash'));
+    image.spoil('hash', 2);
+    await using device = await open(image.line(['ignore_corruption']));
+    await device.read(128 * 4096, 4096);
+    expect(told()[0]).to.equal('corrupted hash 3 none');
+    writeFileSync(image.path('hash'), right);
+    events.length = 0;
+    await device.read(128 * 4096, 4096);
+    expect(told()).to.deep.equal([]);
+  });
+
+  it('does not correct with parity that it could not read, even where it has read it before', async () => {
+    const image = await make({ blocks: 20, roots: 2 });
+    image.spoil('data', 3);
+    const fec = watched(image, 'fec');
+    const line = image.line([], { data: image.path('data'), hash: image.path('hash'), fec: 'fec' });
+    await using device = await open(line, { devices: { fec } });
+    expect(await failing(device)).to.deep.equal([]);
+    fec.broken.add(0);
+    expect(await failing(device)).to.deep.equal(['24+8']);
+    expect(device.status()).to.equal('0 160 verity C 1');
+  });
+
+  it('an engine that is busy is given nothing until it has room', async () => {
+    const image = await make({ blocks: 2000, dataBlockSize: 512, hashBlockSize: 4096 });
+    class BusyEngine extends ManualEngine {
+      busy = false;
+      early = 0;
+      pieces = 0;
+      override submit(...work: Parameters<ManualEngine['submit']>) {
+        super.submit(...work);
+        setImmediate(() => this.complete(0));
+        // Hash blocks are looked up meanwhile, one unit each.
+        if ((work[0] as unknown as { status: Int32Array }).status.length === 1) return 'in progress';
+        this.pieces++;
+        if (this.busy) this.early++;
+        this.busy = true;
+        return 'busy';
+      }
+      override async room() {
+        await turn();
+        this.busy = false;
+      }
+    }
+    const engine = new BusyEngine();
+    await using device = await open(image.line(), { engine, reserve: 16 });
+    expect(await failing(device, 0, 512 * 512)).to.deep.equal([]);
+    expect([engine.pieces, engine.early]).to.deep.equal([4, 0]);
+  });
+
   it('suspended and resumed, it trusts no hash block that it has seen before', async () => {
     const image = await make({ blocks: 300 });
     await using device = await open(image.line());

@@ -227,6 +227,17 @@ describe('verity verdict with FEC', function () {
       }
     });
 
+    it('makes parity again that is nothing but zeroes', async () => {
+      // 512 digests in a hash block: the one set has data of zeroes alone.
+      const size = 16384;
+      const image = await Image.make(folder, { blocks: 500, zeroes: 500, size });
+      expect(image.right.fec.subarray(2 * size).every((byte) => byte === 0)).to.equal(true);
+      truncateSync(image.path('fec'), 2 * size);
+      expect((await image.verify()).fec!.mended.fec).to.equal(2);
+      expect(await image.verdict()).to.equal(true);
+      expect(image.isRight()).to.equal(true);
+    });
+
     it('mends with what is left of the parity, byte by byte', async () => {
       const image = await Image.make(folder, { blocks: 230, roots: 2 });
       // The byte of word 200 of one block: its parity is at 400 and 401.
