@@ -80,7 +80,7 @@ describe('the page of a report', () => {
     expect(page.match(/class="published"/g)).to.have.length(4);
     expect(page.match(/<rect class="base"/g)).to.have.length(2);
     expect(page.match(/<rect class="wrong"/g)).to.have.length(2);
-    expect(page).to.contain('hazard: 89 ±3, outputs WRONG').and.contain('<strong>13 % WRONG</strong>');
+    expect(page).to.contain('hazard: 90 ±3, outputs WRONG').and.contain('<strong>13 % WRONG</strong>');
     expect(page).to.contain(
       'virtio_crypto_aes_cbc: no such driver: &lt;b&gt;module&lt;/b&gt; missing &amp; &quot;gone&quot;',
     );

@@ -104,7 +104,7 @@ describe('compare workqueue', function () {
     expect(concludeWorkqueue([group('read', 0.9, 'differs')])[0]).to.match(/is not borne out\.$/);
     const [soon, why] = concludeWorkqueue([group('read', 2, 'does not differ', 5)]);
     expect(soon).to.match(/cannot be told from so few rounds\.$/);
-    expect(why).to.match(/^for want of time 1 of 1 groups have fewer than 6 rounds.*: all of them\.$/);
+    expect(why).to.match(/^1 of 1 groups have too few rounds for their number of pairs.*: all of them\.$/);
     expect(concludeWorkqueue([])).to.deep.equal(['too little was run to say anything about document 2.']);
   });
 });

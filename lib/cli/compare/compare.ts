@@ -126,7 +126,7 @@ export const compare: Command = {
     ...ivArms.map(({ name, what }) => `  ${name.padEnd(armWidth)}  ${what}`),
     '',
     'Each output is checked against an independent implementation. Arms take turns; +- is half of the middle half of the rounds. Two arms differ',
-    "where the rank-sum test over the rounds gives less than 0.05 after Holm's correction: with fewer than 6 rounds it never does.",
+    "where the signed-rank test over the rounds gives less than 0.05 after Holm's correction: with fewer than 6 rounds it never does, with 4 pairs in a group 8 are needed.",
     'Drivers in cryptd(...) are made in the lab only.',
     '',
     "verity: the blocks of a verity device's bios hashed one after another; all at once, with memory for each; with one reserved request and a mempool.",

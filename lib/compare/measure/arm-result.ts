@@ -1,5 +1,5 @@
 import type { Measurement } from './experiment.js';
-import { median, quantile, type Spread, spread } from './statistics.js';
+import { compareRounds, median, quantile, type Spread, spread } from './statistics.js';
 import type { Usage } from './usage.js';
 
 /** What came of an arm, in the same words for each experiment. report.schema.json says the same for other programs. */
@@ -57,8 +57,8 @@ export function armResult(one: Measurement, bytes: number): ArmResult {
   };
 }
 
-/** An arm's rate in per cent of another's in the same round: the median of the rounds, and the middle half of them. */
+/** An arm's rate in per cent of another's in the same round, as its verdict estimates it; and the middle half of the rounds. */
 export function percentOf(one: Measurement, base: Measurement): { percent: number; spread: Spread } {
   const percents = one.seconds.map((seconds, round) => (100 * base.seconds[round]!) / seconds);
-  return { percent: median(percents), spread: spread(percents) };
+  return { percent: 100 * compareRounds(base.seconds, one.seconds).ratio, spread: spread(percents) };
 }

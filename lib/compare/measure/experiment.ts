@@ -51,7 +51,7 @@ export interface Measurement {
 
 export interface Plan {
   repetitions: number;
-  /** No further round begins after so long, once there are as many as the rank-sum test needs; and none after three times as long. */
+  /** No further round begins after so long, once there are as many as the signed-rank test needs; and none after three times as long. */
   seconds?: number;
   /** Rounds in front that do not count: the code is compiled and the caches are filled in them. Fewer where they would take a quarter of the time. */
   warmUps: number;
@@ -69,7 +69,7 @@ interface Sample {
   figures: Record<string, number>;
 }
 
-/** With fewer rounds the rank-sum test never finds a difference. */
+/** With fewer rounds the signed-rank test never finds a difference, not even of one pair; see roundsToShow. */
 export const leastRounds = 6;
 
 /**

@@ -1,9 +1,9 @@
 import { stoppedBefore } from '../watch.js';
 import { type ArmResult, armResult, percentOf } from './arm-result.js';
 import type { Environment } from './environment.js';
-import { leastRounds, type Measurement, measure, type Plan, type Trial } from './experiment.js';
-import { median, type Spread } from './statistics.js';
-import { judge, type Method, type Pairs, type Verdict } from './verdict.js';
+import { type Measurement, measure, type Plan, type Trial } from './experiment.js';
+import { median, roundsToShow, type Spread } from './statistics.js';
+import { alpha, judge, type Method, type Pairs, type Verdict } from './verdict.js';
 
 /** An arm among those that did the same work. */
 export interface GroupResult extends ArmResult {
@@ -69,8 +69,8 @@ export async function measureGroup(
 }
 
 /** Whether a difference between its arms could be shown, if there is one. */
-export const hasEnoughRounds = ({ results }: Group): boolean =>
-  results.every((each) => each.repetitions >= leastRounds);
+export const hasEnoughRounds = ({ results, comparisons }: Group): boolean =>
+  results.every((each) => each.repetitions >= roundsToShow(comparisons.length, alpha));
 
 /** Says of which groups nothing can be said. */
 export function concludeRounds(groups: readonly Group[]): string[] {
@@ -79,7 +79,7 @@ export function concludeRounds(groups: readonly Group[]): string[] {
   if (short.length === 0) return [];
   const which = short.length === judged.length ? 'all of them' : short.join(', ');
   return [
-    `for want of time ${short.length} of ${judged.length} groups have fewer than ${leastRounds} rounds, so that no difference can be shown there: ${which}.`,
+    `${short.length} of ${judged.length} groups have too few rounds for their number of pairs, so that no difference can be shown there: ${which}.`,
   ];
 }
 

@@ -86,10 +86,10 @@ export function rankSum(first: number[], second: number[]): number {
 export interface Ratio {
   /** How many times the second the first is. */
   ratio: number;
-  /** The interval of 95 % confidence; with fewer than 4 values each there is none, and it is all that was seen. */
+  /** The interval of 95 % confidence; with too few values there is none, and it is all that was seen. */
   low: number;
   high: number;
-  /** Of the rank-sum test. */
+  /** Of the test that belongs to the interval. */
   p: number;
 }
 
@@ -106,7 +106,7 @@ function pairsOutside(n: number, m: number): number {
   return outside;
 }
 
-/** Compares two samples: Hodges and Lehmann's estimate of how far apart they are, on logarithms. */
+/** Compares two samples that nothing pairs: Hodges and Lehmann's estimate of how far apart they are, on logarithms. */
 export function compareSamples(first: number[], second: number[]): Ratio {
   const logs = ascending(first.flatMap((a) => second.map((b) => Math.log(a / b))));
   const outside = pairsOutside(first.length, second.length);
@@ -116,6 +116,69 @@ export function compareSamples(first: number[], second: number[]): Ratio {
     high: Math.exp(logs[logs.length - 1 - outside]!),
     p: rankSum(first, second),
   };
+}
+
+/** Above so many rounds the exact distribution of signed ranks takes too long, and the normal one is as good. */
+const exactRounds = 200;
+
+/** How many choices of signs give each sum of the ranks that have a plus. */
+function signedSumCounts(ranks: ArrayLike<number>): Float64Array {
+  const highest = total(ranks);
+  const counts = new Float64Array(highest + 1);
+  counts[0] = 1;
+  for (let at = 0; at < ranks.length; at++)
+    for (let sum = highest; sum >= ranks[at]!; sum--) counts[sum]! += counts[sum - ranks[at]!]!;
+  return counts;
+}
+
+/**
+ * Wilcoxon's signed-rank test, two-sided: the probability of differences at least so far from zero when each is as likely with the
+ * other sign. Exact, also with ties, for up to 200 differences; those that are zero do not count.
+ */
+export function signedRank(differences: readonly number[]): number {
+  const signed = differences.filter((difference) => difference !== 0);
+  const ranks = doubledRanks(signed.map(Math.abs));
+  const plus = ranks.reduce((sum, rank, at) => (signed[at]! > 0 ? sum + rank : sum), 0);
+  if (ranks.length > exactRounds) {
+    const spread = Math.sqrt(total(ranks.map((rank) => rank * rank)) / 4);
+    return Math.min(1, 2 * upperTail(Math.max(0, Math.abs(plus - total(ranks) / 2) - 1) / spread));
+  }
+  const counts = signedSumCounts(ranks);
+  return Math.min(
+    1,
+    (2 * Math.min(total(counts.subarray(0, plus + 1)), total(counts.subarray(plus)))) / 2 ** ranks.length,
+  );
+}
+
+/** How many of the sorted means of two differences, at either end, are outside of the interval of 95 % confidence; undefined: there is none. */
+function meansOutside(n: number): number | undefined {
+  if (n > exactRounds) return Math.floor((n * (n + 1)) / 4 - 1.96 * Math.sqrt((n * (n + 1) * (2 * n + 1)) / 24));
+  const counts = signedSumCounts(Array.from({ length: n }, (_, index) => index + 1));
+  const limit = 0.025 * 2 ** n;
+  let outside = 0;
+  for (let sum = counts[0]!; sum <= limit; sum += counts[outside]!) outside++;
+  return outside === 0 ? undefined : outside - 1;
+}
+
+/**
+ * Compares two arms by the rounds that both were in: Hodges and Lehmann's estimate, which is the median of the means of two rounds, on
+ * logarithms of the ratio within a round. What the machine does to a whole round counts for neither.
+ */
+export function compareRounds(first: readonly number[], second: readonly number[]): Ratio {
+  const differences = first.map((value, round) => Math.log(value / second[round]!));
+  const means = ascending(differences.flatMap((one, at) => differences.slice(at).map((other) => (one + other) / 2)));
+  const outside = meansOutside(differences.length) ?? 0;
+  return {
+    ratio: Math.exp(quantile(means, 0.5)),
+    low: Math.exp(means[outside]!),
+    high: Math.exp(means[means.length - 1 - outside]!),
+    p: signedRank(differences),
+  };
+}
+
+/** The fewest rounds with which the signed-rank test can show a difference, where so many pairs are compared (Holm). */
+export function roundsToShow(pairs: number, alpha: number): number {
+  return Math.ceil(Math.log2((2 * Math.max(1, pairs)) / alpha));
 }
 
 /** Holm's correction: the probabilities, as each counts when so many are looked at together. */

@@ -1,5 +1,5 @@
 import type { Measurement } from './experiment.js';
-import { compareSamples, holm, median } from './statistics.js';
+import { compareRounds, holm } from './statistics.js';
 
 /** Whether two arms of a group differ. */
 export interface Verdict {
@@ -28,7 +28,7 @@ export interface Method {
 
 export const method = {
   order: 'rounds of all arms, forwards and backwards in turn',
-  test: "Wilcoxon's and Mann and Whitney's rank-sum test on the times in proportion to the median of the round, two-sided; Holm's correction over the pairs that are compared in a group",
+  test: "Wilcoxon's signed-rank test on the logarithms of the ratios within a round, exact and two-sided; Holm's correction over the pairs that are compared in a group; intervals and ratios by Hodges and Lehmann, of each pair alone",
   alpha,
 };
 
@@ -37,16 +37,12 @@ export type Pairs = readonly (readonly [string, string])[];
 
 /** The verdicts for the pairs whose arms are both there. */
 export function judge(measurements: readonly Pick<Measurement, 'arm' | 'seconds'>[], pairs: Pairs): Verdict[] {
-  // Relative to the round, so that a machine which gets slower meanwhile does not look like an arm that varies.
-  const rounds = measurements[0]?.seconds.map((_, round) => median(measurements.map((each) => each.seconds[round]!)));
-  const times = new Map(
-    measurements.map(({ arm, seconds }) => [arm, seconds.map((time, round) => time / rounds![round]!)]),
-  );
+  const times = new Map(measurements.map(({ arm, seconds }) => [arm, seconds]));
   const found = pairs.flatMap(([arm, against]) => {
     const first = times.get(arm);
     const second = times.get(against);
     // The rate is the inverse of the time.
-    return first && second ? [{ arm, against, ...compareSamples(second, first) }] : [];
+    return first && second ? [{ arm, against, ...compareRounds(second, first) }] : [];
   });
   const corrected = holm(found.map(({ p }) => p));
   return found.map((each, index) => {
