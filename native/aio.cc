@@ -30,6 +30,8 @@ long Aio::open_context() {
   return open();
 }
 
+bool Aio::takes(const Job& job) const { return (job.op && job.op->kernel()) || (job.tfm && job.tfm->kernel()); }
+
 void Aio::start(std::unique_ptr<Job> job) {
   waiting_.push_back(std::move(job));
   pump();
@@ -44,11 +46,11 @@ void Aio::finish_unit(Job* job, size_t index, long result, bool asynchronous) {
 // Sends the data of the slot's unit and fills in its IOCB. False when that failed and the unit is finished.
 bool Aio::prepare(Slot* slot) {
   Job* job = slot->job;
-  slot->op = job->op;
-  long error = slot->op ? 0 : job->tfm->take_op(&slot->op);
-  auto* op = static_cast<KernelOp*>(slot->op.get());
+  std::shared_ptr<Op> op = job->op;
+  long error = op ? 0 : job->tfm->take_op(&op);
+  slot->op = KernelOp::of(op);
   Unit unit = job->units.unit(slot->index);
-  if (!error) error = op->build(unit);
+  if (!error) error = slot->op ? slot->op->build(unit) : -EOPNOTSUPP;
   if (error) {
     slot->op.reset();
     finish_unit(job, slot->index, error, false);
@@ -60,7 +62,7 @@ bool Aio::prepare(Slot* slot) {
   slot->iocb = {};
   slot->iocb.aio_data = reinterpret_cast<uintptr_t>(slot);
   slot->iocb.aio_lio_opcode = IOCB_CMD_PREAD;
-  slot->iocb.aio_fildes = static_cast<uint32_t>(op->fd());
+  slot->iocb.aio_fildes = static_cast<uint32_t>(slot->op->fd());
   slot->iocb.aio_buf = reinterpret_cast<uintptr_t>(unit.dst);
   slot->iocb.aio_nbytes = unit.dst_size;
   slot->iocb.aio_flags = IOCB_FLAG_RESFD;
@@ -95,7 +97,7 @@ void Aio::submit_prepared() {
     // The kernel refused the first of them, and it will have no event. Its data is in the socket already.
     long error = taken < 0 ? -errno : -EAGAIN;
     auto* slot = reinterpret_cast<Slot*>(prepared_[at++]->aio_data);
-    static_cast<KernelOp*>(slot->op.get())->note_result(error);
+    slot->op->note_result(error);
     finish_unit(slot->job, slot->index, error, false);
     slot->op.reset();
     free_.push_back(slot);
@@ -118,7 +120,7 @@ void Aio::reap() {
     auto* slot = reinterpret_cast<Slot*>(event.data);
     long result = static_cast<long>(event.res);
     Job* job = slot->job;
-    static_cast<KernelOp*>(slot->op.get())->note_result(result);
+    slot->op->note_result(result);
     if (!job->op) job->tfm->give_op(std::move(slot->op));
     slot->op.reset();
     finish_unit(job, slot->index, result, !slot->inside);

@@ -22,13 +22,14 @@ class Aio : public Completions {
   struct Slot {
     Job* job = nullptr;
     size_t index = 0;
-    std::shared_ptr<Op> op;
+    std::shared_ptr<KernelOp> op;
     struct iocb iocb = {};
     bool fresh = false;   // of the io_submit under way
     bool inside = false;  // complete before io_submit returned
   };
   struct Ring;  // the completion ring that the kernel shares with us
 
+  bool takes(const Job& job) const override;
   void start(std::unique_ptr<Job> job) override;
   void collect(JobQueue* finished) override;
   void stop() override;

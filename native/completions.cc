@@ -44,7 +44,8 @@ void Completions::shut() {
   });
 }
 
-void Completions::submit(std::unique_ptr<Job> job) {
+long Completions::submit(std::unique_ptr<Job> job) {
+  if (!takes(*job)) return -EOPNOTSUPP;
   hold();
   try {
     start(std::move(job));
@@ -52,6 +53,7 @@ void Completions::submit(std::unique_ptr<Job> job) {
     release(1);
     throw;
   }
+  return 0;
 }
 
 // While something is in flight the callback, and through it the engine and every buffer, must not be collected.

@@ -26,13 +26,14 @@ class Completions {
   void shut();
   // Where the JavaScript handle keeps its pointer: set to null when the object goes.
   void set_owner(Completions** owner) { owner_ = owner; }
-  // Where there is no memory it throws std::bad_alloc, and the job is gone.
-  void submit(std::unique_ptr<Job> job);
-  // Whether it runs whatever an op may be, and not only the kernel's.
-  virtual bool takes_any_op() const { return false; }
+  // Returns 0, or -EOPNOTSUPP for a job that this engine does not run. Where there is no memory it throws
+  // std::bad_alloc. The job is gone then.
+  long submit(std::unique_ptr<Job> job);
 
  protected:
   virtual ~Completions();
+  // Whether it can run the job.
+  virtual bool takes(const Job& job) const = 0;
   // Takes the job, which finishes later. Where there is no memory for that it throws std::bad_alloc, and the job is
   // gone.
   virtual void start(std::unique_ptr<Job> job) = 0;

@@ -64,7 +64,7 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
     job->id = u32(env, args[1]);
     job->op = *op;
     job->op->in_use = true;
-    (*engine)->target->submit(std::move(job));
+    error = (*engine)->target->submit(std::move(job));
   }
   napi_value result;
   napi_create_int64(env, error, &result);
@@ -122,7 +122,7 @@ Napi::Value engine_submit_batch(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<Job>();
   job->id = u32(env, args[1]);
   long error = batch_of(env, args + 2, job.get());
-  if (!error) (*engine)->target->submit(std::move(job));
+  if (!error) error = (*engine)->target->submit(std::move(job));
   return number(env, error);
 }
 

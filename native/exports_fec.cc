@@ -1,6 +1,4 @@
 #include <cmath>
-#include <functional>
-#include <new>
 
 #include "arguments.h"
 #include "engine_slot.h"
@@ -18,40 +16,16 @@ struct HandleKind<Parity> {
 
 namespace {
 
-// Work that is no cipher's, in the clothes of an op: lanes run it as they run a request.
-class WorkOp final : public Op {
- public:
-  explicit WorkOp(std::function<long()> work) : work_(std::move(work)) {}
-  long run(const Unit&) override {
-    try {
-      return work_();
-    } catch (const std::bad_alloc&) {
-      return -ENOMEM;
-    }
-  }
-  long update(const uint8_t*, size_t) override { return -EOPNOTSUPP; }
-  long final(uint8_t*, size_t) override { return -EOPNOTSUPP; }
-  long clone(std::shared_ptr<Op>*) override { return -EOPNOTSUPP; }
-  long stage(const Unit&) override { return -EOPNOTSUPP; }
-  long reset() override { return -EOPNOTSUPP; }
-  long max_request() override { return -EOPNOTSUPP; }
-
- private:
-  std::function<long()> work_;
-};
-
 // (engine, id, ...): the rest is what the work is made of.
-Napi::Value submit(const Napi::CallbackInfo& info, std::shared_ptr<Op> op, long error) {
+Napi::Value submit(const Napi::CallbackInfo& info, Work work, long error) {
   Napi::Env env = info.Env();
   auto* engine = handle_slot<EngineSlot>(env, info[0]);
   if (!engine || !*engine || !(*engine)->target) return number(env, -EBADF);
   if (error) return number(env, error);
-  if (!(*engine)->target->takes_any_op()) return number(env, -EOPNOTSUPP);
   auto job = std::make_unique<Job>();
   job->id = u32(env, info[1]);
-  job->op = std::move(op);
-  (*engine)->target->submit(std::move(job));
-  return number(env, 0);
+  job->work = std::move(work);
+  return number(env, (*engine)->target->submit(std::move(job)));
 }
 
 // A whole number from 0 to 2^53 - 1, or `none`.
@@ -96,7 +70,7 @@ Napi::Value rs_open(const Napi::CallbackInfo& info) {
 }
 
 // The arguments (code, message, parity, rows, erased, status, changed) of a decoding.
-std::shared_ptr<Op> decode_of(const Napi::CallbackInfo& info, size_t at, long* error) {
+Work decode_of(const Napi::CallbackInfo& info, size_t at, long* error) {
   Napi::Env env = info.Env();
   auto* slot = handle_slot<const ReedSolomon>(env, info[at]);
   *error = slot && *slot ? -EINVAL : -EBADF;
@@ -121,24 +95,24 @@ std::shared_ptr<Op> decode_of(const Napi::CallbackInfo& info, size_t at, long* e
   for (uint8_t position : erasures)
     if (position >= ReedSolomon::word_size) return nullptr;
   *error = 0;
-  return std::make_shared<WorkOp>([code, words, erasures = std::move(erasures)]() mutable {
+  return [code, words, erasures = std::move(erasures)]() mutable {
     words.erased = erasures.data();
     words.erased_count = erasures.size();
     return code->decode(words);
-  });
+  };
 }
 
 Napi::Value rs_decode(const Napi::CallbackInfo& info) {
   long error;
-  auto op = decode_of(info, 0, &error);
-  return number(info.Env(), error ? error : op->run({}));
+  Work work = decode_of(info, 0, &error);
+  return number(info.Env(), error ? error : work());
 }
 
 // (engine, id, then as rs_decode)
 Napi::Value engine_submit_rs_decode(const Napi::CallbackInfo& info) {
   long error;
-  auto op = decode_of(info, 2, &error);
-  return submit(info, std::move(op), error);
+  Work work = decode_of(info, 2, &error);
+  return submit(info, std::move(work), error);
 }
 
 // (code, codewords, columns) -> parity
@@ -172,7 +146,7 @@ Napi::Value parity_reset(const Napi::CallbackInfo& info) {
 }
 
 // The arguments (parity, position, src) of an addition.
-std::shared_ptr<Op> addition_of(const Napi::CallbackInfo& info, size_t at, long* error) {
+Work addition_of(const Napi::CallbackInfo& info, size_t at, long* error) {
   Napi::Env env = info.Env();
   Parity* found = parity_of(env, info[at], false, error);
   if (!found) return nullptr;
@@ -184,23 +158,23 @@ std::shared_ptr<Op> addition_of(const Napi::CallbackInfo& info, size_t at, long*
     *error = -EINVAL;
     return nullptr;
   }
-  return std::make_shared<WorkOp>([parity, position, src] {
+  return [parity, position, src] {
     parity->add(position, src.data, src.size);
     return 0L;
-  });
+  };
 }
 
 Napi::Value parity_add(const Napi::CallbackInfo& info) {
   long error;
-  auto op = addition_of(info, 0, &error);
-  return number(info.Env(), error ? error : op->run({}));
+  Work work = addition_of(info, 0, &error);
+  return number(info.Env(), error ? error : work());
 }
 
 // (engine, id, parity, position, src)
 Napi::Value engine_submit_parity_add(const Napi::CallbackInfo& info) {
   long error;
-  auto op = addition_of(info, 2, &error);
-  return submit(info, std::move(op), error);
+  Work work = addition_of(info, 2, &error);
+  return submit(info, std::move(work), error);
 }
 
 // (parity, column, dst): the parity of as many codewords of the window as dst has room for

@@ -18,7 +18,7 @@ Napi::Value op_clone(const Napi::CallbackInfo& info) {
   long error;
   std::shared_ptr<Op> copy;
   Op* op = op_of(env, info[0], &error);
-  if (op) error = op->clone(&copy);
+  if (op) error = op->message() ? op->message()->clone(&copy) : -EOPNOTSUPP;
   return error ? number(env, error) : make_handle<Op>(env, copy);
 }
 
@@ -48,7 +48,8 @@ Napi::Value op_update(const Napi::CallbackInfo& info) {
   Op* op = op_of(info.Env(), info[0], &error);
   Bytes src = bytes_of(info.Env(), info[1]);
   if (op && !src.data) error = -EINVAL;
-  return number(info.Env(), error ? error : op->update(src.data, src.size));
+  if (op && !op->message()) error = -EOPNOTSUPP;
+  return number(info.Env(), error ? error : op->message()->update(src.data, src.size));
 }
 
 // (op, dst)
@@ -57,7 +58,8 @@ Napi::Value op_final(const Napi::CallbackInfo& info) {
   Op* op = op_of(info.Env(), info[0], &error);
   Bytes dst = bytes_of(info.Env(), info[1]);
   if (op && !dst.data) error = -EINVAL;
-  return number(info.Env(), error ? error : op->final(dst.data, dst.size));
+  if (op && !op->message()) error = -EOPNOTSUPP;
+  return number(info.Env(), error ? error : op->message()->final(dst.data, dst.size));
 }
 
 // (op, flags, iv, assoc, src, dst, salt) -> bytes. The shortest way: raw Node-API, as this is called for each small

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <functional>
 #include <utility>
 
 #include "tfm.h"
@@ -15,7 +16,10 @@ inline double monotonic() {
   return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
-// A batch of units, or one request (count 1, with its own op): what crosses into native at once.
+// What a lane can do for a job beside ciphers and hashes. Returns a number >= 0 or -errno; may throw std::bad_alloc.
+using Work = std::function<long()>;
+
+// What crosses into native at once: a batch of units, one request (count 1, with its own op), or other work.
 struct Job {
   ~Job() {
     if (op) op->in_use = false;
@@ -23,6 +27,7 @@ struct Job {
   uint32_t id = 0;
   std::shared_ptr<Tfm> tfm;  // of a batch: ops are borrowed from it
   std::shared_ptr<Op> op;    // of a request
+  Work work;
   Units units;
   int32_t* status = nullptr;  // of a batch: bytes or -errno of each unit
 
@@ -37,10 +42,17 @@ struct Job {
   double began_at = 0;
   double ended_at = 0;
 
-  // Runs units `from` to `to`, all but the last of which are finished already. Returns the last one's outcome.
-  long run(Op* with, size_t from, size_t to) {
-    if (!status) return with->run(units.first);
+  // Runs units `from` to `to` and finishes all but the last, whose outcome it returns.
+  long run(size_t from, size_t to) {
+    if (work) return run_work();
+    if (op) return op->run(units.first);
+    std::shared_ptr<Op> with;
+    if (long none = tfm->take_op(&with)) {
+      for (size_t i = from; i + 1 < to; i++) finish(i, none);
+      return none;
+    }
     with->run_units(units.slice(from, to), status + from);
+    tfm->give_op(std::move(with));
     for (size_t i = from; i + 1 < to; i++) finish(i, status[i]);
     return status[to - 1];
   }
@@ -56,6 +68,15 @@ struct Job {
     return --left == 0;
   }
   long result() const { return error ? error.load() : bytes.load(); }
+
+ private:
+  long run_work() {
+    try {
+      return work();
+    } catch (const std::bad_alloc&) {
+      return -ENOMEM;
+    }
+  }
 };
 
 // Jobs in a row, which are its own. It takes no memory, so that what has finished can always be handed on.
@@ -96,11 +117,7 @@ class JobQueue {
 
 // Runs a job in the caller's thread: the sync engine.
 inline long run_here(Job* job) {
-  std::shared_ptr<Op> op = job->op;
   size_t last = job->units.count - 1;
-  long error = op ? 0 : job->tfm->take_op(&op);
-  for (size_t i = 0; error && i < last; i++) job->finish(i, error);
-  job->finish(last, error ? error : job->run(op.get(), 0, job->units.count));
-  if (!job->op && op) job->tfm->give_op(std::move(op));
+  job->finish(last, job->run(0, job->units.count));
   return job->result();
 }

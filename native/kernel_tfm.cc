@@ -91,20 +91,21 @@ int KernelTfm::accept_op() const {
 }
 
 long KernelTfm::open_op(std::shared_ptr<Op>* op) {
-  auto made = std::make_shared<KernelOp>(shared_from_this(), type_);
+  auto made = std::make_shared<KernelOp>(std::shared_ptr<KernelTfm>(shared_from_this(), this), type_);
   if (long error = made->reset()) return error;
   *op = std::move(made);
   return 0;
 }
 
-KernelOp::KernelOp(std::shared_ptr<Tfm> tfm, Type type) : tfm_(std::move(tfm)), type_(type), budget_(default_budget) {}
+KernelOp::KernelOp(std::shared_ptr<KernelTfm> tfm, Type type)
+    : tfm_(std::move(tfm)), type_(type), budget_(default_budget) {}
 
 KernelOp::~KernelOp() {
   if (fd_ >= 0) ::close(fd_);
 }
 
 long KernelOp::reset() {
-  int fresh = tfm()->accept_op();
+  int fresh = tfm_->accept_op();
   if (fresh < 0) return fresh;
   if (fd_ >= 0) ::close(fd_);
   fd_ = fresh;
@@ -118,7 +119,7 @@ long KernelOp::reset() {
 long KernelOp::refresh() { return stale_ ? reset() : 0; }
 
 long KernelOp::ensure_budget(size_t size) {
-  if (size > tfm()->limit()) return -EMSGSIZE;
+  if (size > tfm_->limit()) return -EMSGSIZE;
   if (size <= budget_) return 0;
   int wanted = static_cast<int>(std::min(size + page, largest_budget) / 2 + page);  // the kernel doubles it
   for (int option : {SO_SNDBUF, SO_RCVBUF}) (void)::setsockopt(fd_, SOL_SOCKET, option, &wanted, sizeof(wanted));
@@ -135,8 +136,8 @@ long KernelOp::ensure_budget(size_t size) {
 
 long KernelOp::max_request() {
   if (type_ == Type::hash || type_ == Type::rng) return -EOPNOTSUPP;
-  long error = ensure_budget(tfm()->limit());
-  return error && error != -EMSGSIZE ? error : static_cast<long>(std::min(budget_, tfm()->limit()));
+  long error = ensure_budget(tfm_->limit());
+  return error && error != -EMSGSIZE ? error : static_cast<long>(std::min(budget_, tfm_->limit()));
 }
 
 // sendmsg with, if asked, the control messages of a unit: operation, IV, length of the associated data. A unit's salt
@@ -214,7 +215,7 @@ long KernelOp::run_whole(const Unit& unit) {
 
 long KernelOp::run_in_chunks(const Unit& unit) {
   long error = refresh();
-  size_t piece = std::min(chunk, tfm()->limit());
+  size_t piece = std::min(chunk, tfm_->limit());
   for (size_t at = 0; !error && at < unit.src_size; at += piece) {
     size_t size = std::min(piece, unit.src_size - at);
     bool more = at + size < unit.src_size;

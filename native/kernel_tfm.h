@@ -12,6 +12,7 @@ class KernelTfm : public Tfm {
                    const char** syscall);
   explicit KernelTfm(Type type);
   ~KernelTfm() override;
+  KernelTfm* kernel() override { return this; }
   long set_key(const uint8_t* key, size_t size) override;
   long set_key_serial(int32_t serial) override;
   long set_authsize(uint32_t size) override;
@@ -28,10 +29,17 @@ class KernelTfm : public Tfm {
   std::atomic<size_t> limit_;
 };
 
-class KernelOp : public Op {
+class KernelOp : public Op, public Message {
  public:
-  KernelOp(std::shared_ptr<Tfm> tfm, Type type);
+  // The op as what it is, or null.
+  static std::shared_ptr<KernelOp> of(const std::shared_ptr<Op>& op) {
+    KernelOp* kernel = op ? op->kernel() : nullptr;
+    return kernel ? std::shared_ptr<KernelOp>(op, kernel) : nullptr;
+  }
+  KernelOp(std::shared_ptr<KernelTfm> tfm, Type type);
   ~KernelOp() override;
+  Message* message() override { return type_ == Type::hash ? this : nullptr; }
+  KernelOp* kernel() override { return this; }
   long run(const Unit& unit) override;
   long update(const uint8_t* src, size_t size) override;
   long final(uint8_t* dst, size_t size) override;
@@ -57,9 +65,7 @@ class KernelOp : public Op {
   long ensure_budget(size_t size);
   long refresh();
 
-  KernelTfm* tfm() const { return static_cast<KernelTfm*>(tfm_.get()); }
-
-  std::shared_ptr<Tfm> tfm_;
+  std::shared_ptr<KernelTfm> tfm_;
   Type type_;
   int fd_ = -1;
   size_t budget_;

@@ -36,7 +36,7 @@ long Lanes::start_threads() {
 }
 
 void Lanes::start(std::unique_ptr<Job> job) {
-  size_t pieces = job->op ? 1 : std::min(job->units.count, count_);
+  size_t pieces = job->tfm ? std::min(job->units.count, count_) : 1;
   size_t count = job->units.count;
   {
     std::lock_guard<std::mutex> guard(lock_);
@@ -59,16 +59,10 @@ void Lanes::run(const Slice& slice) {
   Job* job = slice.job;
   // Slices are taken in order, so the first begins first.
   if (slice.from == 0) job->began_at = monotonic();
-  std::shared_ptr<Op> op = job->op;
-  long error = op ? 0 : job->tfm->take_op(&op);
-  for (size_t i = slice.from; error && i + 1 < slice.to; i++) job->finish(i, error);
-  long result = error ? error : job->run(op.get(), slice.from, slice.to);
+  long result = job->run(slice.from, slice.to);
   double ended = monotonic();
-  // Before the last unit is finished, as the job is another thread's from then on.
-  if (!job->op && op) job->tfm->give_op(std::move(op));
-  bool last = job->finish(slice.to - 1, result);
-  op.reset();
-  if (!last) return;
+  // Once its last unit here is finished, the job is another thread's.
+  if (!job->finish(slice.to - 1, result)) return;
   job->ended_at = ended;
   std::lock_guard<std::mutex> guard(lock_);
   finished_.push(job);

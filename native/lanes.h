@@ -13,13 +13,14 @@ class Lanes : public Completions {
       : Completions(env, callback, ring), count_(count) {}
   // Starts the threads with this niceness, which the environment must permit. Returns 0 or -errno.
   long open_lanes(int nice);
-  bool takes_any_op() const override { return true; }
 
  private:
   struct Slice {
     Job* job;
     size_t from, to;
   };
+  // Whatever a job may be, but an op that another lane has.
+  bool takes(const Job& job) const override { return job.units.first.staged != Staged::all; }
   void start(std::unique_ptr<Job> job) override;
   void collect(JobQueue* finished) override;
   void stop() override;

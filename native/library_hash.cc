@@ -7,9 +7,10 @@
 namespace {
 
 // A message hashed piece by piece. What digests and MACs do differently is in begin, absorb and finish.
-class MessageOp : public LibraryOp {
+class MessageOp : public LibraryOp, public Message {
  public:
   using LibraryOp::LibraryOp;
+  Message* message() override { return this; }
   long run(const Unit& unit) override {
     open_ = false;
     long error = unit.salt_last ? 0 : update(unit.salt, unit.salt_size);

@@ -15,9 +15,6 @@ class LibraryOp : public Op {
   static constexpr long unlimited = INT_MAX - 4096;  // libcrypto's lengths are ints
 
   explicit LibraryOp(std::shared_ptr<Tfm> tfm) : tfm_(std::move(tfm)) {}
-  long update(const uint8_t*, size_t) override { return -EOPNOTSUPP; }
-  long final(uint8_t*, size_t) override { return -EOPNOTSUPP; }
-  long clone(std::shared_ptr<Op>*) override { return -EOPNOTSUPP; }
   long stage(const Unit&) override { return 0; }
   long reset() override { return 0; }
   long max_request() override { return unlimited; }

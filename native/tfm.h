@@ -50,23 +50,38 @@ struct Units {
   Units slice(size_t from, size_t to) const { return {unit(from), to - from, src_stride, dst_stride}; }
 };
 
+class KernelOp;
+class KernelTfm;
+class Op;
+
+// A message that is hashed piece by piece.
+class Message {
+ public:
+  // Hashes more of it. Returns 0 or -errno.
+  virtual long update(const uint8_t* src, size_t size) = 0;
+  // Ends it and writes its digest. Returns the digest's size or -errno.
+  virtual long final(uint8_t* dst, size_t size) = 0;
+  // Copies its state. Returns 0 or -errno.
+  virtual long clone(std::shared_ptr<Op>* copy) = 0;
+
+ protected:
+  ~Message() = default;
+};
+
 // The state of one request in flight: the kernel's op socket, or a libcrypto context. Not thread-safe: `in_use` is
 // set by whoever runs it, and everybody else is refused.
 class Op {
  public:
   virtual ~Op() = default;
+  // What it is beside an op of any provider: null where it is not.
+  virtual Message* message() { return nullptr; }
+  virtual KernelOp* kernel() { return nullptr; }
   // Runs one whole unit. Returns the bytes written to dst, or -errno.
   virtual long run(const Unit& unit) = 0;
   // Runs units. Writes the bytes or -errno of each to results.
   virtual void run_units(const Units& units, int32_t* results) {
     for (size_t i = 0; i < units.count; i++) results[i] = static_cast<int32_t>(run(units.unit(i)));
   }
-  // Hashes more of a message (hash only). Returns 0 or -errno.
-  virtual long update(const uint8_t* src, size_t size) = 0;
-  // Ends the message and writes its digest (hash only). Returns the digest's size or -errno.
-  virtual long final(uint8_t* dst, size_t size) = 0;
-  // Copies the state of a message half hashed (hash only). Returns 0 or -errno.
-  virtual long clone(std::shared_ptr<Op>* copy) = 0;
   // Copies a unit's data in ahead of its IV; with Staged::all the IV goes in too. Returns 0 or -errno.
   virtual long stage(const Unit& unit) = 0;
   // Forgets everything queued: as new.
@@ -75,13 +90,14 @@ class Op {
   virtual long max_request() = 0;
 
   std::atomic<bool> in_use{false};
-  std::atomic<bool> closed{false};
 };
 
 // A keyed transformation. Ops keep theirs alive.
 class Tfm : public std::enable_shared_from_this<Tfm> {
  public:
   virtual ~Tfm() = default;
+  // Null where its ops are not the kernel's.
+  virtual KernelTfm* kernel() { return nullptr; }
   virtual long set_key(const uint8_t* key, size_t size) = 0;
   virtual long set_key_serial(int32_t serial) = 0;
   virtual long set_authsize(uint32_t size) = 0;

@@ -75,7 +75,8 @@ export class Tfm {
     this.name = name;
     this.provider = provider === 'auto' ? chooseProvider(type, name).provider : provider;
     if (this.provider === 'library') {
-      if (engine === 'aio') throw algError('library', name, -EOPNOTSUPP, 'libcrypto has no AIO; use the engine lanes');
+      if ((typeof engine === 'string' ? engine : engine.name) === 'aio')
+        throw algError('library', name, -EOPNOTSUPP, 'libcrypto has no AIO; use the engine lanes');
       this.#library = libraryAlgorithm(type, name);
       if (!this.#library) throw algError('library', name, -ENOENT);
     }
