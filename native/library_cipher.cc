@@ -15,7 +15,7 @@ class CipherOp : public LibraryOp {
     iv_size_ = static_cast<size_t>(EVP_CIPHER_get_iv_length(cipher));
     chacha_ = EVP_CIPHER_is_a(cipher, "ChaCha20");
   }
-  long run(const Unit& unit) override {
+  long run_one(const Unit& unit) override {
     EVP_CIPHER_CTX* context = contexts_[static_cast<size_t>(unit.direction)].get();
     if ((unit.iv && unit.iv_size != iv_size_) || unit.dst_size < unit.src_size) return -EINVAL;
     if (unit.src_size % block_ || (mode_ == EVP_CIPH_XTS_MODE && unit.src_size < 16)) return -EINVAL;
@@ -41,7 +41,7 @@ class CipherOp : public LibraryOp {
     size_t first = bytes_to_wrap(unit);
     Unit part = unit;
     part.src_size = first;
-    long done = run(part);
+    long done = run_one(part);
     if (done < 0) return done;
     std::memset(iv, 0, 4);
     part.iv = iv;
@@ -49,7 +49,7 @@ class CipherOp : public LibraryOp {
     part.dst += first;
     part.src_size = unit.src_size - first;
     part.dst_size = unit.dst_size - first;
-    long rest = run(part);
+    long rest = run_one(part);
     return rest < 0 ? rest : done + rest;
   }
 
@@ -70,7 +70,7 @@ class AeadOp : public LibraryOp {
         key_(key),
         tag_size_(tag_size),
         context_(EVP_CIPHER_CTX_new()) {}
-  long run(const Unit& unit) override {
+  long run_one(const Unit& unit) override {
     bool encrypt = unit.direction == Direction::encrypt;
     size_t extra = encrypt ? 0 : tag_size_;
     if (!unit.iv || unit.src_size < unit.assoc_size + extra) return -EINVAL;

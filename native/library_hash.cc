@@ -11,20 +11,39 @@ class MessageOp : public LibraryOp, public Message {
  public:
   using LibraryOp::LibraryOp;
   Message* message() override { return this; }
-  long run(const Unit& unit) override {
-    open_ = false;
-    long error = unit.salt_last ? 0 : update(unit.salt, unit.salt_size);
-    if (!error) error = update(unit.src, unit.src_size);
-    if (!error && unit.salt_last) error = update(unit.salt, unit.salt_size);
-    return error ? error : final(unit.dst, unit.dst_size);
+  long update(const uint8_t* src, size_t size) final {
+    KeepErrors keep;
+    return add(src, size);
   }
-  long update(const uint8_t* src, size_t size) override {
+  long final(uint8_t* dst, size_t size) final {
+    KeepErrors keep;
+    return end(dst, size);
+  }
+  long clone(std::shared_ptr<Op>* made) final {
+    KeepErrors keep;
+    return copy(made);
+  }
+  long reset() override {
+    open_ = false;
+    return 0;
+  }
+
+ protected:
+  long run_one(const Unit& unit) override {
+    open_ = false;
+    long error = unit.salt_last ? 0 : add(unit.salt, unit.salt_size);
+    if (!error) error = add(unit.src, unit.src_size);
+    if (!error && unit.salt_last) error = add(unit.salt, unit.salt_size);
+    return error ? error : end(unit.dst, unit.dst_size);
+  }
+  // As update(), final() and clone() of Message.
+  long add(const uint8_t* src, size_t size) {
     if (!open_ && !begin()) return -EIO;
     open_ = true;
     return absorb(src, size) ? 0 : -EIO;
   }
-  long final(uint8_t* dst, size_t size) override {
-    long error = open_ ? 0 : update(nullptr, 0);
+  long end(uint8_t* dst, size_t size) {
+    long error = open_ ? 0 : add(nullptr, 0);
     uint8_t result[EVP_MAX_MD_SIZE];
     size_t length = 0;
     if (error || !finish(result, &length)) return -EIO;
@@ -33,12 +52,8 @@ class MessageOp : public LibraryOp, public Message {
     std::memcpy(dst, result, size);
     return static_cast<long>(size);
   }
-  long reset() override {
-    open_ = false;
-    return 0;
-  }
+  virtual long copy(std::shared_ptr<Op>* made) = 0;
 
- protected:
   virtual bool begin() = 0;
   virtual bool absorb(const uint8_t* src, size_t size) = 0;
   virtual bool finish(uint8_t* result, size_t* length) = 0;
@@ -49,35 +64,35 @@ class DigestOp : public MessageOp {
  public:
   DigestOp(std::shared_ptr<Tfm> tfm, const EVP_MD* digest, DigestContext context, bool interleaved)
       : MessageOp(std::move(tfm)), digest_(digest), context_(std::move(context)), interleaved_(interleaved) {}
-  long clone(std::shared_ptr<Op>* copy) override {
+
+ private:
+  long copy(std::shared_ptr<Op>* made) override {
     DigestContext context(EVP_MD_CTX_new());
     if (!context || (open_ && EVP_MD_CTX_copy_ex(context.get(), context_.get()) != 1)) return -ENOMEM;
     auto op = std::make_shared<DigestOp>(tfm_, digest_, std::move(context), interleaved_);
     op->open_ = open_;
-    *copy = std::move(op);
+    *made = std::move(op);
     return 0;
   }
   // A salt in front is hashed once: each unit goes on from a copy of that state.
-  void run_units(const Units& units, int32_t* results) override {
+  void run_each(const Units& units, int32_t* results) override {
     if (interleaved_ && sha256_units_take(units)) return sha256_units(units, results);
     const Unit& first = units.first;
-    if (first.salt_last || first.salt_size == 0) return Op::run_units(units, results);
+    if (first.salt_last || first.salt_size == 0) return LibraryOp::run_each(units, results);
     open_ = false;
     DigestContext salted(EVP_MD_CTX_new());
-    long error = update(first.salt, first.salt_size);
+    long error = add(first.salt, first.salt_size);
     if (!error && (!salted || EVP_MD_CTX_copy_ex(salted.get(), context_.get()) != 1)) error = -ENOMEM;
     for (size_t i = 0; i < units.count; i++) {
       Unit unit = units.unit(i);
       long result = error;
       if (!result && i > 0) result = EVP_MD_CTX_copy_ex(context_.get(), salted.get()) == 1 ? 0 : -ENOMEM;
       open_ = true;
-      if (!result) result = update(unit.src, unit.src_size);
-      results[i] = static_cast<int32_t>(result ? result : final(unit.dst, unit.dst_size));
+      if (!result) result = add(unit.src, unit.src_size);
+      results[i] = static_cast<int32_t>(result ? result : end(unit.dst, unit.dst_size));
     }
     open_ = false;
   }
-
- private:
   bool begin() override { return EVP_DigestInit_ex2(context_.get(), digest_, nullptr) == 1; }
   bool absorb(const uint8_t* src, size_t size) override { return EVP_DigestUpdate(context_.get(), src, size) == 1; }
   bool finish(uint8_t* result, size_t* length) override {
@@ -95,16 +110,16 @@ class DigestOp : public MessageOp {
 class MacOp : public MessageOp {
  public:
   MacOp(std::shared_ptr<Tfm> tfm, MacContext context) : MessageOp(std::move(tfm)), context_(std::move(context)) {}
-  long clone(std::shared_ptr<Op>* copy) override {
+
+ private:
+  long copy(std::shared_ptr<Op>* made) override {
     MacContext context(EVP_MAC_CTX_dup(context_.get()));
     if (!context) return -ENOMEM;
     auto op = std::make_shared<MacOp>(tfm_, std::move(context));
     op->open_ = open_;
-    *copy = std::move(op);
+    *made = std::move(op);
     return 0;
   }
-
- private:
   // No key given: the context starts again with the one it has.
   bool begin() override { return EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1; }
   bool absorb(const uint8_t* src, size_t size) override { return EVP_MAC_update(context_.get(), src, size) == 1; }

@@ -15,7 +15,9 @@ constexpr size_t piece = 1 << 30;  // libcrypto's lengths are ints
 class RandomOp : public LibraryOp {
  public:
   using LibraryOp::LibraryOp;
-  long run(const Unit& unit) override {
+
+ private:
+  long run_one(const Unit& unit) override {
     for (size_t at = 0; at < unit.dst_size; at += piece) {
       int size = static_cast<int>(std::min(piece, unit.dst_size - at));
       if (RAND_bytes(unit.dst + at, size) != 1) return -EIO;
@@ -27,6 +29,7 @@ class RandomOp : public LibraryOp {
 }  // namespace
 
 long LibraryTfm::open(LibraryKind kind, const std::string& evp, std::shared_ptr<Tfm>* tfm) {
+  KeepErrors keep;
   auto made = std::make_shared<LibraryTfm>(kind);
   made->name_ = evp;
   const char* name = evp.c_str();
@@ -107,6 +110,7 @@ long LibraryTfm::keyed_cipher(CipherContext* context, int encrypt) const {
 }
 
 long LibraryTfm::open_op(std::shared_ptr<Op>* op) {
+  KeepErrors keep;
   bool interleaved = kind_ == LibraryKind::interleaved;
   if (!keyed_ && kind_ != LibraryKind::digest && !interleaved && kind_ != LibraryKind::random) return -ENOKEY;
   auto self = shared_from_this();
