@@ -93,7 +93,7 @@ describe('which engine takes which op', () => {
     for (const flags of [0, 1, 2, 4])
       expect(native.engine_submit(engine, 0, op, flags, null, 0, src, dst, null)).to.equal(-EOPNOTSUPP);
     expect(native.engine_submit_batch(engine, 0, tfm, 0, null, src, dst, 64, 32, status, null)).to.equal(-EOPNOTSUPP);
-    const code = native.rs_open(2) as never;
+    const code = native.rs_open(2, 0) as never;
     const words = [code, new Uint8Array(253), new Uint8Array(2), 253, new Uint8Array(), new Int16Array(1)] as const;
     expect(native.engine_submit_rs_decode(engine, 0, ...words, new Uint32Array(255))).to.equal(-EOPNOTSUPP);
     const parity = native.parity_open(code, 8, 8) as never;
