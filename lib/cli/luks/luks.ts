@@ -1,18 +1,12 @@
 import { algOptions } from '../alg-options.js';
-import { CliError, type Command, commonOptions, type Invocation, type OptionHelp } from '../command.js';
+import type { Command, OptionHelp } from '../command.js';
 import { newPassphraseHelp, passphraseHelp } from '../passphrase.js';
+import { runVerb, type Verb, verbLines, verbOptions } from '../verbs.js';
 import { read, table, write } from './data.js';
 import { format } from './format.js';
 import { convert, dump, headerBackup, headerRestore, repair, uuid } from './header.js';
 import { addKey, changeKey, convertKey, erase, killSlot, removeKey, testKey } from './keys.js';
 import { headerHelp, pbkdfHelp } from './options.js';
-
-/** What `dmalg luks` does, each with the options that it takes. */
-interface Verb {
-  summary: string;
-  options: Record<string, OptionHelp>;
-  run(invocation: Invocation): Promise<number>;
-}
 
 const slotHelp = (help: string): Record<string, OptionHelp> => ({
   'key-slot': { type: 'string', short: 'S', value: 'N', help },
@@ -185,31 +179,17 @@ const verbs: Record<string, Verb> = {
   },
 };
 
-async function run(invocation: Invocation): Promise<number> {
-  const [name] = invocation.positionals;
-  const verb = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
-  if (!verb)
-    throw new CliError(`expected ${Object.keys(verbs).join(', ')}, got '${name ?? ''}'; see 'dmalg luks --help'`);
-  const foreign = Object.keys(invocation.values).find(
-    (option) => !Object.hasOwn(verb.options, option) && !Object.hasOwn(commonOptions, option),
-  );
-  if (foreign) throw new CliError(`--${foreign}: not an option of luks ${name}; see 'dmalg luks --help'`);
-  return verb.run(invocation);
-}
-
-const width = Math.max(...Object.keys(verbs).map((name) => name.length));
-
 export const luks: Command = {
   name: 'luks',
   usage: `${Object.keys(verbs).join('|')} IMAGE [options]`,
   summary: 'Makes, reads, writes and manages LUKS1 and LUKS2 volumes without root.',
   details: [
-    ...Object.entries(verbs).map(([name, { summary }]) => `${name.padEnd(width)}  ${summary}`),
+    ...verbLines(verbs),
     '',
     "IMAGE is a file or a block device. Options are cryptsetup's. A passphrase comes from --key-file, else from the terminal,",
     'else it is the first line of stdin. Formatted volumes have the defaults of cryptsetup 2.6.',
     'Not here: BitLocker, FileVault and TrueCrypt volumes; use cryptsetup open --type bitlk, fvault2 or tcrypt.',
   ].join('\n'),
-  options: Object.assign({}, ...Object.values(verbs).map(({ options }) => options)),
-  run,
+  options: verbOptions(verbs),
+  run: (invocation) => runVerb('luks', verbs, invocation),
 };
