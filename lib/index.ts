@@ -54,6 +54,7 @@ export { type OpenTableOptions, openTable } from './dm/open-table.js';
 export { formatTable, parseTable, type TableLine } from './dm/table.js';
 export { TableError, type TableErrorFields } from './dm/table-error.js';
 export type { BlockDevice, TargetEvent } from './dm/target.js';
+export { type VerityTableOptions, verityTable } from './dm/targets/verity/image-table.js';
 export { LuksError, type LuksErrorCode } from './luks/error.js';
 export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
 export { type DumpOptions, dumpVerity, type VerityHeader } from './verity/dump.js';
@@ -72,6 +73,7 @@ export {
   repairVerity,
 } from './verity/repair.js';
 export type { RootHash } from './verity/root-hash.js';
+export { planVerity, type SizeOptions, type VeritySize, veritySize } from './verity/size.js';
 export type { HashType } from './verity/superblock.js';
 export type { BadBlock } from './verity/verdict.js';
 export { type FecVerdict, type Verification, type VerifyOptions, verifyVerity } from './verity/verify.js';

@@ -46,6 +46,12 @@ export function checkHashArea(dataFile: BlockFile, hashFile: BlockFile, area: Ha
 }
 
 /** Two areas of one file have bytes in common. */
-export function overlap(words: string, { path }: BlockFile, end: number, area: string, from: number): VerityError {
+export function overlap(
+  words: string,
+  { path }: Pick<BlockFile, 'path'>,
+  end: number,
+  area: string,
+  from: number,
+): VerityError {
   return new VerityError(words, 'EINVAL', `${path} is in use up to byte ${end}, the ${area} would begin at ${from}`);
 }

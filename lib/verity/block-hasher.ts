@@ -16,6 +16,12 @@ export interface BlockHasherOptions extends Pick<TfmOptions, 'provider' | 'engin
 /** Other names that veritysetup takes for a hash of the kernel's. */
 const otherNames: Record<string, string> = { ripemd160: 'rmd160' };
 
+/** The kernel's name of a hash, by whatever name an image has it. */
+export function kernelHashName(hash: string): string {
+  const name = hash.toLowerCase();
+  return Object.hasOwn(otherNames, name) ? otherNames[name]! : name;
+}
+
 /**
  * dm-verity's hash of blocks: alg(salt, block) in format 1, alg(block, salt) in format 0. Any number of calls may be in
  * flight. Source: drivers/md/dm-verity-target.c:verity_hash_init, verity_hash_final. Close it.
@@ -29,7 +35,7 @@ export class BlockHasher {
 
   /** @throws VerityError for a hash that nobody here has */
   constructor({ hash, salt, hashType, provider, engine }: BlockHasherOptions) {
-    const name = Object.hasOwn(otherNames, hash) ? otherNames[hash]! : hash;
+    const name = kernelHashName(hash);
     try {
       this.#tfm = new Tfm('hash', name, { ...(provider && { provider }), ...(engine && { engine }) });
     } catch (cause) {

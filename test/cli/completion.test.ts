@@ -51,7 +51,7 @@ describe('dmalg completion', function () {
       const options = run("dmalg verity ''");
       expect(options.stderr).to.equal('');
       expect(options.stdout).to.match(/^--fec-roots\[.*\]:\w+:_files$/m);
-      expect(options.stdout).to.match(/^1:what:\(format verify dump repair\)$/m);
+      expect(options.stdout).to.match(/^1:what:\(format verify dump repair table size\)$/m);
     })();
   });
 

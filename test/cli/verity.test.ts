@@ -152,6 +152,8 @@ describe('dmalg verity', function () {
       images(folder);
       veritysetup(folder, ['format', 'data', 'hash', ...common, '--fec-device', 'fec']);
       veritysetup(folder, ['format', 'data', 'both', ...common, '--fec-device', 'both', '--fec-offset', '20480']);
+      const edge = ['--data-blocks', '250', '--fec-device', 'edge', '--fec-offset', '16384'];
+      veritysetup(folder, ['format', 'data', 'edge', ...common, ...edge]);
       const both = ['format', 'data', 'ours', ...common, '--fec-device', 'ours', '--fec-offset', '20480'];
       const named = (text: string) => text.replaceAll('theirs', 'ours');
       const theirs = veritysetup(
@@ -167,6 +169,7 @@ describe('dmalg verity', function () {
         ['both', '--fec-device', 'both', '--fec-offset', '20480'],
         ['both', '--fec-device', 'both', '--fec-offset', '20480', '--fec-roots', '7'],
         ['both', '--fec-device', 'fec'],
+        ['edge', '--fec-device', 'edge', '--fec-offset', '16384'],
       ])
         expect(verity(folder, ['dump', ...args]), args.join(' ')).to.deep.equal(veritysetup(folder, ['dump', ...args]));
       expect(verity(folder, ['dump', 'hash', '--fec-device', 'nofile'])).to.include({ status: 4, stdout: '' });
@@ -255,10 +258,10 @@ describe('dmalg verity', function () {
       const verify = ['hash', '--root-hash-file', 'root'];
       expect(verity(folder, ['verify', 'tail', ...verify])).to.include({ status: 0, stderr: warning });
       expect(verity(folder, ['verify', 'data', ...verify])).to.include({ status: 0, stderr: '' });
-      const one = ['data', 'data', ...common, '--data-blocks', '299', '--hash-offset', '1224704'];
-      expect(verity(folder, ['format', ...one]).stderr).to.equal('');
       const less = ['format', 'data', 'hash', ...common, '--data-blocks', '299'];
       expect(verity(folder, less).stderr).to.equal('');
+      const one = ['data', 'data', ...common, '--data-blocks', '299', '--hash-offset', '1224704'];
+      expect(verity(folder, ['format', ...one]).stderr).to.equal('');
     }),
   );
 

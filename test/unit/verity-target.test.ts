@@ -242,6 +242,16 @@ describe('the verity target', function () {
     expect(told()).to.deep.equal([]);
   });
 
+  it('ignore_zero_blocks: FEC knows what blocks of zeroes hold, whatever is there', async () => {
+    const image = await make({ blocks: 20, zeroes: [0, 1], roots: 2 });
+    for (const block of [0, 1, 5]) image.spoil('data', block, 4096);
+    await using device = await open(image.line(['ignore_zero_blocks']));
+    expect(image.bytes.equals(await device.read(0, device.size))).to.equal(true);
+    expect(told()).to.deep.equal(['corrected data 5 none']);
+    await using other = await open(image.line());
+    expect(await failing(other)).to.deep.equal(['0+16', '40+8']);
+  });
+
   it('check_at_most_once: a block that was good once is not looked at again; one that was bad is', async () => {
     const image = await make({ blocks: 20 });
     image.spoil('data', 3);

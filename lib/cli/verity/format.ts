@@ -1,4 +1,4 @@
-import { formatVerity } from '../../verity/format.js';
+import { type FormatOptions, formatVerity } from '../../verity/format.js';
 import type { Invocation } from '../command.js';
 import { stringOption } from '../option-values.js';
 import { headerJson, headerText } from './header.js';
@@ -17,10 +17,12 @@ export async function formatImage(invocation: Invocation): Promise<number> {
   const uuid = stringOption(invocation, 'uuid');
   const fec = fecOption(invocation);
   const options = {
+    ...(await likeOptions(invocation)),
     ...imageOptions(invocation),
     ...(uuid !== undefined && { uuid }),
     ...(fec && { fec }),
   };
+  if (values['dry-run']) return (await import('./size.js')).printPlan(invocation, data, hash, options);
   const rootHashFile = stringOption(invocation, 'root-hash-file');
   await checkRootHashFile(rootHashFile, [data, hash, fec?.path]);
   const image = await withProgress(invocation, (run) => formatVerity(data, hash, { ...options, ...run }));
@@ -32,4 +34,14 @@ export async function formatImage(invocation: Invocation): Promise<number> {
   const status = await writeRootHash(rootHashFile, image.rootHash);
   process.stdout.write(values.json ? headerJson(image) : headerText(hash, image, options.hashOffset, fec?.offset));
   return status;
+}
+
+/** What an image that exists was made with, but for how much data it has. @throws VerityError */
+async function likeOptions(invocation: Invocation): Promise<FormatOptions> {
+  const like = stringOption(invocation, 'like');
+  if (like === undefined) return {};
+  const { provider, hashOffset } = imageOptions(invocation);
+  const { dumpVerity } = await import('../../verity/dump.js');
+  const { salt, uuid, hash, hashType, dataBlockSize, hashBlockSize } = await dumpVerity(like, { hashOffset, provider });
+  return { salt, uuid, hash, hashType, dataBlockSize, hashBlockSize };
 }

@@ -9,6 +9,10 @@ import { algOptions, runOptions } from '../alg-options.js';
 import { CliError, type Invocation, type OptionHelp } from '../command.js';
 import { integerOption, stringOption } from '../option-values.js';
 
+const offsetOption: Record<string, OptionHelp> = {
+  'hash-offset': { type: 'string', value: 'BYTES', help: 'where the hash area begins in HASH (default: 0)' },
+};
+
 /** What a tree is made with, as veritysetup spells it. */
 export const treeOptions: Record<string, OptionHelp> = {
   hash: { type: 'string', short: 'h', value: 'ALG', help: 'hash by its kernel name (default: sha256)' },
@@ -16,33 +20,58 @@ export const treeOptions: Record<string, OptionHelp> = {
   'data-block-size': { type: 'string', value: 'BYTES', help: 'a power of two from 512 to 524288 (default: 4096)' },
   'hash-block-size': { type: 'string', value: 'BYTES', help: 'the same, of the tree (default: 4096)' },
   'data-blocks': { type: 'string', value: 'N', help: 'blocks of data (default: as many as DATA has)' },
-  'hash-offset': { type: 'string', value: 'BYTES', help: 'where the hash area begins in HASH (default: 0)' },
+  ...offsetOption,
   salt: { type: 'string', short: 's', value: 'HEX', help: '- is none (default: 32 random bytes)' },
-  uuid: { type: 'string', value: 'UUID', help: 'of the superblock (default: a random one)' },
   'no-superblock': { type: 'boolean', help: 'the hash area has no superblock: all of these are given each time' },
+};
+
+export const dumpOptions = offsetOption;
+
+export const runHelp: Record<string, OptionHelp> = {
+  jobs: { type: 'string', value: 'N', help: 'worker threads (default: one for each CPU)' },
+  provider: algOptions['provider']!,
+};
+
+export const rootOptions: Record<string, OptionHelp> = {
   'root-hash-file': {
     type: 'string',
     value: 'FILE',
     help: 'format writes the root hash there; the others read it: the first word, - is stdin',
   },
-  jobs: { type: 'string', value: 'N', help: 'worker threads (default: one for each CPU)' },
-  provider: algOptions['provider']!,
+};
+
+export const formatOptions: Record<string, OptionHelp> = {
+  uuid: { type: 'string', value: 'UUID', help: 'of the superblock (default: a random one)' },
+  like: {
+    type: 'string',
+    value: 'HASH',
+    help: 'format: salt, UUID, hash, format and block sizes of this image, as far as they are not given',
+  },
+};
+
+export const dryRunOption: Record<string, OptionHelp> = {
+  'dry-run': {
+    type: 'boolean',
+    help: 'repair: say what would be mended; format: say how long it would be. Nothing is written',
+  },
 };
 
 export const fecOptions: Record<string, OptionHelp> = {
   'fec-device': { type: 'string', value: 'FILE', help: 'where the FEC data is; it may be DATA or HASH' },
   'fec-offset': { type: 'string', value: 'BYTES', help: 'where it begins (default: 0)' },
+  'fec-roots': { type: 'string', value: 'N', help: 'bytes of parity for each word of 255, from 2 to 24 (default: 2)' },
+};
+
+export const fecBlocksOption: Record<string, OptionHelp> = {
   'fec-blocks': {
     type: 'string',
     value: 'N',
-    help: 'verify, repair: blocks that it covers, data and tree included (default: all of HASH)',
+    help: 'blocks that it covers, data and tree included (default: all of HASH)',
   },
-  'fec-roots': { type: 'string', value: 'N', help: 'bytes of parity for each word of 255, from 2 to 24 (default: 2)' },
 };
 
 export const repairOptions: Record<string, OptionHelp> = {
   'in-place': { type: 'boolean', help: 'repair: write the files themselves' },
-  'dry-run': { type: 'boolean', help: 'repair: say what would be mended, and write nothing' },
   output: {
     type: 'string',
     value: 'FILE',
@@ -52,12 +81,24 @@ export const repairOptions: Record<string, OptionHelp> = {
   'output-fec': { type: 'string', value: 'FILE', help: 'the same for the FEC file' },
 };
 
+export const maxErrorsOption: Record<string, OptionHelp> = {
+  'max-errors': { type: 'string', value: 'N', help: 'bad blocks that are listed; all are counted (default: 1000)' },
+};
+
 /** Where the FEC data is, if there is any. @throws CliError */
 export function fecOption(invocation: Invocation): (Required<FecArea> & { path: string }) | undefined {
   const path = stringOption(invocation, 'fec-device');
   const offset = givenNumber(invocation, 'fec-offset') ?? 0;
   const roots = givenNumber(invocation, 'fec-roots') ?? defaultRoots;
   return path === undefined ? undefined : { path, offset, roots };
+}
+
+/** Where there is to be FEC data at all: any of its options says so. @throws CliError */
+export function fecArea(invocation: Invocation): Required<FecArea> | undefined {
+  const offset = givenNumber(invocation, 'fec-offset');
+  const roots = givenNumber(invocation, 'fec-roots');
+  const isGiven = offset !== undefined || roots !== undefined || invocation.values['fec-device'] !== undefined;
+  return isGiven ? { offset: offset ?? 0, roots: roots ?? defaultRoots } : undefined;
 }
 
 /** The same of an image that exists. @throws CliError */

@@ -57,7 +57,7 @@ describe('verity digests count to their last byte', () => {
       [0, 5],
       [1, 2],
     ] as const) {
-      it(`of block ${index} of level ${level}, byte ${byte}: verify and the target see it`, async () => {
+      it(`of block ${index} of level ${level}, byte ${byte}: verify, repair and the target see it`, async () => {
         const tree = Buffer.from(right);
         const forged = forge(tree, level, index, byte);
         writeFileSync(path('forged'), tree);
@@ -65,6 +65,8 @@ describe('verity digests count to their last byte', () => {
         expect(found.bad.map((bad) => [bad.level, bad.position])).to.deep.equal([
           [level, level < 0 ? index * size : positionOf(level, index)],
         ]);
+        const { left } = await repairVerity(path('data'), path('forged'), forged, { fec, to: 'dry-run' });
+        expect([left.data, left.hash]).to.deep.equal(level < 0 ? [1, 0] : [0, 1]);
         const line = `0 ${blocks} verity 1 ${path('data')} ${path('forged')} ${size} ${size} ${blocks} 1 sha256 ${forged.toString('hex')} 5a`;
         await using device = await openTable(line, { readOnly: true, provider: 'library' });
         const failed = await device.read(0, device.size).then(
@@ -97,6 +99,20 @@ describe('verity digests count to their last byte', () => {
       );
       expect(failed).to.deep.equal([{ sector: 300, sectors: 1 }]);
     });
+
+  it('and something in the room between them counts once for a hash block, whatever is read at a time', async () => {
+    const large = 16384;
+    writeFileSync(path('large'), fill(100 * large, 3));
+    const options = { dataBlockSize: large, hash: 'sha1', salt };
+    await formatVerity(path('large'), path('sparse'), options);
+    const tree = readFileSync(path('sparse'));
+    for (const entry of [1, 99]) tree[4096 + entry * 32 + 25]! = 7;
+    writeFileSync(path('sparse'), tree);
+    const forged = createHash('sha1').update(salt).update(tree.subarray(4096)).digest();
+    const found = await verifyVerity(path('large'), path('sparse'), forged);
+    expect(found.bad.map(({ reason, position }) => [reason, position])).to.deep.equal([['spare', 4096 + 32 + 25]]);
+    expect(found.badHashBlocks).to.equal(1);
+  });
 
   it('of the root hash', async () => {
     for (const byte of [0, 31]) {

@@ -135,6 +135,17 @@ describe('verity verdict with FEC', function () {
     expect(image.isRight()).to.equal(true);
   });
 
+  it('mends more blocks of a set than there are roots, where no word has more errors than half of them', async () => {
+    const image = await Image.make(folder, { blocks: 230 });
+    let files = image.right;
+    for (let block = 0; block < 20; block++) files = spoilt(files, 512, 'data', [block * 11], 1, block * 7);
+    image.write(files);
+    const { fec } = await image.verify();
+    expect(fec).to.deep.include({ good: true, repairable: 20, mended: { data: 20, hash: 0, fec: 0 } });
+    expect(await image.verdict()).to.equal(true);
+    expect(image.isRight()).to.equal(true);
+  });
+
   it('says of blocks below a bad hash block that they are not judged, and counts only what is bad as left', async () => {
     // 16 digests in a hash block; blocks 160 to 175 are below the 11th of level 0.
     const image = await Image.make(folder, { blocks: 230, size: 512 });
@@ -284,6 +295,21 @@ describe('verity verdict with FEC', function () {
     const short = Object.assign(Object.create(image) as Image, { fec: { ...image.fec, blocks: 230 } });
     await short.repair('dry-run').catch((error) => (message = `${error.message} ${error.detail}`));
     expect(message).to.match(/Invalid FEC segment length. --fec-blocks: expected at least 246/);
+  });
+
+  it('leaves parity alone where a block that no digest judges may be what is wrong', async () => {
+    const image = await Image.make(folder, { blocks: 200, roots: 4, behind: 40 });
+    const last = image.right.hash.length / 512 - 1;
+    const damaged = spoilt(spoilt(image.right, 512, 'hash', [last]), 512, 'data', [7]);
+    image.write(damaged);
+    const { good, unjudgedParity, mended } = await image.repair('in-place');
+    expect({ good, unjudgedParity, mended }).to.deep.equal({
+      good: true,
+      unjudgedParity: 1,
+      mended: { data: 1, hash: 0, fec: 0 },
+    });
+    const now = image.read();
+    expect(now.fec.equals(image.right.fec) && now.hash.equals(damaged.hash)).to.equal(true);
   });
 
   it('is bad of a tree with something in its spare area, which no FEC takes away', async () => {

@@ -5,11 +5,11 @@ import type { TrustedHashes } from '../../../verity/trusted-hashes.js';
 import type { Area } from '../../area.js';
 import type { Bio } from '../../bio.js';
 import type { TargetHoldings } from '../../holdings.js';
-import { joinArgs } from '../../split-args.js';
 import type { BlockDevice, Target } from '../../target.js';
 import type { BioVerifier } from './bio-verifier.js';
 import type { Corruption } from './corruption.js';
-import { formatFeatures, type VerityFeatures } from './features.js';
+import type { VerityFeatures } from './features.js';
+import { formatArguments } from './line.js';
 
 export interface VerityTargetFields {
   tree: Tree;
@@ -54,18 +54,14 @@ export class VerityTarget implements Target {
     const { tree, hash, rootHash, features, data, hashDevice, fecDevice, corruption } = this.#fields;
     // Since Linux 6.19 with the number of blocks that FEC has corrected.
     if (kind === 'info') return `${corruption.found ? 'C' : 'V'} ${fecDevice ? corruption.corrections : '-'}`;
-    const { hashType, dataBlockSize, hashBlockSize, dataBlocks, start, salt } = tree;
-    const devices = joinArgs([data.device.describe(), hashDevice.describe()]);
-    const numbers = [dataBlockSize, hashBlockSize, dataBlocks, start];
-    const digests = [rootHash.toString('hex'), Buffer.from(salt).toString('hex') || '-'];
-    return [
-      hashType,
-      devices,
-      ...numbers,
-      joinArgs([hash]),
-      ...digests,
-      ...formatFeatures(features, fecDevice?.describe()),
-    ].join(' ');
+    return formatArguments({
+      tree: { ...tree, hash },
+      rootHash,
+      features,
+      data: data.device.describe(),
+      hashDevice: hashDevice.describe(),
+      fecDevice: fecDevice?.describe(),
+    });
   }
 
   memoryUsage(): MemoryUsage {
