@@ -10,7 +10,7 @@ describe('dmalg completion', function () {
 
   for (const [line, expected] of [
     ['dmalg ve', ['verity']],
-    ['dmalg verity ', ['format', 'verify', 'dump', 'repair']],
+    ['dmalg verity ', ['format', 'verify', 'dump', 'repair', 'table', 'size']],
     ['dmalg verity re', ['repair']],
     ['dmalg dm t', ['table', 'targets']],
     ['dmalg compare al', ['all']],
