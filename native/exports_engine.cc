@@ -18,7 +18,7 @@ bool ring_of(const Napi::CallbackInfo& info, CompletionRing* ring) {
 Napi::Value lanes_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   CompletionRing ring;
-  if (!ring_of(info, &ring)) return number(env, -EINVAL);
+  if (!ring_of(info, &ring) || !u32(env, info[0])) return number(env, -EINVAL);
   auto slot = std::make_shared<EngineSlot>();
   auto* lanes = new Lanes(env, info[1].As<Napi::Function>(), ring, u32(env, info[0]));
   if (long error = lanes->open_lanes(info[3].ToNumber().Int32Value())) return lanes->shut(), number(env, error);
@@ -31,7 +31,7 @@ Napi::Value lanes_open(const Napi::CallbackInfo& info) {
 Napi::Value aio_open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   CompletionRing ring;
-  if (!ring_of(info, &ring)) return number(env, -EINVAL);
+  if (!ring_of(info, &ring) || !u32(env, info[0])) return number(env, -EINVAL);
   auto slot = std::make_shared<EngineSlot>();
   auto* aio = new Aio(env, info[1].As<Napi::Function>(), ring, u32(env, info[0]));
   if (long error = aio->open_context()) return aio->shut(), number(env, error);

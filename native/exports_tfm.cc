@@ -56,8 +56,9 @@ Napi::Value tfm_set_authsize(const Napi::CallbackInfo& info) {
 
 Napi::Value tfm_set_limit(const Napi::CallbackInfo& info) {
   auto tfm = tfm_of(info.Env(), info[0]);
-  if (!tfm) return number(info.Env(), -EBADF);
-  tfm->set_limit(u32(info.Env(), info[1]));
+  uint32_t limit = u32(info.Env(), info[1]);
+  if (!tfm || !limit) return number(info.Env(), tfm ? -EINVAL : -EBADF);
+  tfm->set_limit(limit);
   return number(info.Env(), 0);
 }
 

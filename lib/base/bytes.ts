@@ -69,7 +69,7 @@ export function bytesOfView(view: NodeJS.ArrayBufferView): Uint8Array {
 }
 
 /** Whether two views have bytes in common. */
-export function overlap(a: Uint8Array, b: Uint8Array): boolean {
+export function overlap(a: NodeJS.TypedArray, b: NodeJS.TypedArray): boolean {
   if (memoryOf(a) !== memoryOf(b)) return false;
   return offsetOf(a) < offsetOf(b) + sizeOf(b) && offsetOf(b) < offsetOf(a) + sizeOf(a);
 }

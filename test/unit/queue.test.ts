@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Mempool } from '../../lib/base/mempool.js';
-import type { Work } from '../../lib/crypto/engine/engine.js';
+import { openLanes, type Work } from '../../lib/crypto/engine/engine.js';
+import { Tfm } from '../../lib/crypto/request/tfm.js';
 import { Backlog } from '../../lib/dm/memory/backlog.js';
 import { SortedQueue } from '../../lib/dm/targets/crypt/sorted-queue.js';
 import { ManualEngine, permutations } from '../support/manual-engine.js';
@@ -119,6 +120,69 @@ describe('Backlog', () => {
       await turn();
     }
     expect(seen).to.deep.equal(works);
+  });
+});
+
+describe('Backlog, works that cannot run any more', () => {
+  const key = new Uint8Array(16);
+  const fields = { direction: 'encrypt', unitSize: 64, ivs: new Uint8Array(16) } as const;
+
+  for (const depth of [1, 2])
+    it(`of a tfm that has been closed: each ends with EBADF and gives its place to others, depth ${depth}`, async () => {
+      const backlog = new Backlog(openLanes(1, depth));
+      const [closed, open] = [0, 1].map(
+        () => new Tfm('skcipher', 'cbc(aes)', { key, provider: 'library', engine: backlog }),
+      );
+      const make = (tfm: Tfm) => tfm.batch({ ...fields, src: new Uint8Array(64), dst: new Uint8Array(64) });
+      const codes: unknown[] = [];
+      const run = (tfm: Tfm) =>
+        make(tfm)
+          .run()
+          .then(
+            (bytes) => codes.push(bytes),
+            (error) => codes.push(error.code),
+          );
+      const request = Object.assign(closed!.request(), {
+        src: new Uint8Array(64),
+        dst: new Uint8Array(64),
+        iv: new Uint8Array(16),
+      });
+      const runs = [run(open!), run(open!), run(closed!), run(closed!), run(open!)];
+      const held = request.run().then(String, (error) => error.code);
+      closed!.close();
+      await Promise.all(runs);
+      expect(codes).to.deep.equal([64, 64, 'EBADF', 'EBADF', 64]);
+      expect(await held, 'a request that was in flight when its tfm was closed completes').to.equal('64');
+      await backlog.room();
+      expect(backlog.held).to.equal(0);
+      expect(await make(open!).run(), 'and the backlog is as good as before').to.equal(64);
+      open!.close();
+      backlog.close();
+    });
+
+  it('an exception of one callback keeps no other work from the engine', async () => {
+    const backlog = new Backlog(openLanes(1, 1));
+    const tfm = new Tfm('skcipher', 'cbc(aes)', { key, provider: 'library', engine: backlog });
+    const gone = new Tfm('skcipher', 'cbc(aes)', { key, provider: 'library', engine: backlog });
+    const make = (of: Tfm) => of.batch({ ...fields, src: new Uint8Array(64), dst: new Uint8Array(64) });
+    const first = make(tfm).run();
+    const thrown = new Promise((resolve) => {
+      const others = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      process.once('uncaughtException', (error) => {
+        for (const other of others) process.on('uncaughtException', other);
+        resolve(error.message);
+      });
+    });
+    make(gone).submit(() => {
+      throw new Error('of a callback');
+    });
+    const last = make(tfm).run();
+    gone.close();
+    expect(await thrown).to.equal('of a callback');
+    expect([await first, await last, backlog.held]).to.deep.equal([64, 64, 0]);
+    tfm.close();
+    backlog.close();
   });
 });
 

@@ -25,9 +25,9 @@ export interface Work {
   /** Once done: when its crypto began and when it ended, as monotonic(). 0 with AIO, which does not tell, and where it never ran. */
   began: number;
   ended: number;
-  /** Runs it in this thread. */
+  /** Runs it in this thread. Returns the bytes or -errno; does not throw. */
   execute(): number;
-  /** Gives it to a native engine under this id. 0 or -errno. */
+  /** Gives it to a native engine under this id. Returns 0 or -errno; does not throw. */
   dispatch(engine: EngineHandle, id: number): number;
 }
 
@@ -140,13 +140,7 @@ export class NativeEngine implements Engine {
   submit(work: Work, done: Done): Answer {
     const id = this.#free.pop() ?? this.#pending.length;
     this.#pending[id] = { work, done };
-    let refused: number;
-    try {
-      refused = this.#closed ? -ECANCELED : work.dispatch(this.#handle, id);
-    } catch (error) {
-      this.#release(id); // its tfm is closed: nobody is owed an answer beside this
-      throw error;
-    }
+    const refused = this.#closed ? -ECANCELED : work.dispatch(this.#handle, id);
     if (refused < 0) {
       this.#release(id);
       end(work, refused, false);

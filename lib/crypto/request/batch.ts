@@ -1,8 +1,10 @@
 import { type BatchArguments, binding, type EngineHandle, unitFlag } from '../../base/binding.js';
-import { checkBytes, checkInteger, checkView, checkWord, wrongSize, wrongType } from '../../base/bytes.js';
+import { checkBytes, checkInteger, checkView, checkWord, overlap, wrongSize, wrongType } from '../../base/bytes.js';
+import { EBADF } from '../../base/errno.js';
 import type { Answer, Done, Engine } from '../engine/engine.js';
 import { algError } from '../error.js';
 import type { Direction } from './iv.js';
+import { checkApart } from './layout.js';
 import { checkSalt, type Salt, saltFlag } from './salt.js';
 import { execute, type ObservedWork, type RequestFacts, submitTo } from './submit.js';
 import type { Tfm } from './tfm.js';
@@ -58,11 +60,18 @@ export class Batch implements ObservedWork {
     if ((ivs?.length ?? 0) !== count * ivSize)
       throw wrongSize('ivs', `${count} IVs of ${ivSize} bytes`, ivs?.length ?? 0);
     if (salt !== undefined) checkSalt(tfm.type, salt);
+    // Units run in any order, so what one writes must be no other's input.
+    if (tfm.type === 'skcipher') checkApart(src, dst);
+    else if (overlap(src, dst)) throw sharing('src');
+    if (ivs && overlap(ivs, dst)) throw sharing('ivs');
+    if (salt && overlap(salt.bytes, dst)) throw sharing('salt.bytes');
     this.tfm = tfm;
     // Frozen: native code reads these buffers while the batch is in flight.
     this.fields = Object.freeze({ ...fields });
     const { status = new Int32Array(count) } = fields;
     checkView('status', status, 'Int32Array');
+    if (overlap(status, src) || overlap(status, dst) || (ivs && overlap(status, ivs)))
+      throw new RangeError('status: expected memory of its own, got some that overlaps src, dst or ivs');
     if (status.length !== count) throw wrongSize('status', `${count} numbers`, status.length);
     this.status = status;
   }
@@ -93,12 +102,14 @@ export class Batch implements ObservedWork {
     return this.result < 0 ? this.#error(this.result) : undefined;
   }
 
-  /** For engines. */
+  /** For engines: EBADF when the tfm has been closed since, which may be while the batch waits in a backlog. */
   execute(): number {
+    if (this.tfm.closed) return -EBADF;
     return binding().batch_run(...this.#native());
   }
   /** For engines. */
   dispatch(engine: EngineHandle, id: number): number {
+    if (this.tfm.closed) return -EBADF;
     return binding().engine_submit_batch(engine, id, ...this.#native());
   }
 
@@ -118,6 +129,8 @@ export class Batch implements ObservedWork {
     return algError(this.tfm.provider === 'library' ? 'library' : 'recvmsg', this.tfm.name, result);
   }
 }
+
+const sharing = (what: string) => new RangeError(`dst: expected bytes apart from ${what}, got some that overlap it`);
 
 function strideOf(tfm: Tfm, { unitSize, dstStride }: BatchFields): number {
   if (tfm.type !== 'hash') {

@@ -236,19 +236,21 @@ export class Request implements ObservedWork {
     return copy;
   }
 
-  /** For engines. */
+  /** For engines: EBADF when it has been closed since, which may be while it waits in a backlog. */
   execute(): number {
     if (this.#isEmpty()) return 0;
+    if (!this.#op) return -EBADF;
     const flags = this.#takeFlags();
     const salt = this.#salt?.bytes ?? null;
-    return binding().op_run(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#room(), salt);
+    return binding().op_run(this.#op, flags, this.#iv, this.#assocLength, this.#src, this.#room(), salt);
   }
   /** For engines. */
   dispatch(engine: EngineHandle, id: number): number {
+    if (!this.#op) return -EBADF;
     const flags = this.#takeFlags();
     const salt = this.#salt?.bytes ?? null;
     const room = this.#room();
-    return binding().engine_submit(engine, id, this.#op!, flags, this.#iv, this.#assocLength, this.#src, room, salt);
+    return binding().engine_submit(engine, id, this.#op, flags, this.#iv, this.#assocLength, this.#src, room, salt);
   }
 
   /** For those who watch. */

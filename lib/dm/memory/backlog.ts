@@ -71,7 +71,15 @@ export class Backlog implements Engine {
     let passed = 0;
     while (passed < this.#held.length && !this.#busy) {
       const { work, done } = this.#held[passed++]!;
-      if (this.#pass(work, done) === 'done') done(work.result, work.asynchronous);
+      if (this.#pass(work, done) !== 'done') continue;
+      try {
+        done(work.result, work.asynchronous);
+      } catch (error) {
+        // One callback's exception must not keep the others' works from the engine.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
     }
     this.#held = this.#held.slice(passed);
     if (passed > 0 && this.#held.length === 0) this.#end();
