@@ -57,12 +57,12 @@ export type { BlockDevice, TargetEvent } from './dm/target.js';
 export { type VerityTableOptions, verityTable } from './dm/targets/verity/image-table.js';
 export { LuksError, type LuksErrorCode } from './luks/error.js';
 export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
+export type { OnProgress } from './verity/block-runs.js';
 export { type DumpOptions, dumpVerity, type VerityHeader } from './verity/dump.js';
 export { type VerityCode, VerityError } from './verity/error.js';
 export type { FecArea } from './verity/fec/fec-image.js';
 export type { FecImageOptions, FecInput } from './verity/fec/open-fec-image.js';
 export { type FormatOptions, formatVerity, type VerityImage } from './verity/format.js';
-export type { OnProgress } from './verity/on-progress.js';
 export type { RepairOutput } from './verity/open-files.js';
 export type { VerityParameters } from './verity/parameters.js';
 export {

@@ -6,6 +6,9 @@ const runsInFlight = 4;
 /** What is in the page cache and hashed in this thread leaves the loop no turn; signals and progress want one. */
 const runsATurn = 16;
 
+/** Of how many bytes of data so many are done. */
+export type OnProgress = (done: number, total: number) => void;
+
 export interface RunShape {
   /** Blocks to go through. */
   blocks: number;

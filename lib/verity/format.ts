@@ -3,11 +3,10 @@ import { checkAborted } from '../base/abort.js';
 import { checkHashArea, dataEnd, tailOf } from './areas.js';
 import { BlockFile, checkNotTiny, commitFiles } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
-import { eachRun } from './block-runs.js';
+import { eachRun, type OnProgress } from './block-runs.js';
 import { inWords, VerityError } from './error.js';
 import type { FecArea, FecHeader } from './fec/fec-image.js';
 import type { FecWriter } from './fec/fec-writer.js';
-import type { OnProgress } from './on-progress.js';
 import {
   checkParameters,
   checkSomeData,

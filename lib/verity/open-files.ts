@@ -1,6 +1,6 @@
+import { checkAborted } from '../base/abort.js';
 import { fileIdentity } from '../base/file-identity.js';
 import { BlockFile, commitFiles } from './block-file.js';
-import { copyFile } from './copy-file.js';
 import type { FecFiles } from './fec/fec-image.js';
 
 /** Files that the mended image is written to, where it is not mended in place: each appears complete, or not at all. */
@@ -73,4 +73,20 @@ async function checkDistinct({ data, hash, fec }: RepairOutput): Promise<void> {
   const again = paths.find((_, index) => identities.indexOf(identities[index]!) < index);
   if (again !== undefined)
     throw Object.assign(new Error(`${again} is the output of two files; name each one`), { code: 'EEXIST' });
+}
+
+/** Bytes copied at a time. */
+const pieceSize = 1 << 20;
+const zeroes = Buffer.alloc(pieceSize);
+
+/** Copies a file or a device into a new file. What is zero becomes a hole. @throws AbortError, the system's error */
+async function copyFile(from: BlockFile, to: BlockFile, signal?: AbortSignal): Promise<void> {
+  const buffer = Buffer.allocUnsafeSlow(pieceSize);
+  for (let position = 0; position < from.size; position += pieceSize) {
+    checkAborted(signal);
+    const piece = buffer.subarray(0, Math.min(pieceSize, from.size - position));
+    await from.read(piece, position);
+    const isLast = position + piece.length === from.size;
+    if (isLast || !piece.equals(zeroes.subarray(0, piece.length))) await to.write(piece, position);
+  }
 }

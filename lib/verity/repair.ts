@@ -1,11 +1,11 @@
 import { checkAborted } from '../base/abort.js';
 import type { BlockFile } from './block-file.js';
+import type { OnProgress } from './block-runs.js';
 import { VerityError } from './error.js';
 import { type FecFiles, FecImage } from './fec/fec-image.js';
 import { ImageMender, type MenderEvents, type MenderSummary } from './fec/image-mender.js';
 import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open-fec-image.js';
 import { ReedSolomon } from './fec/reed-solomon.js';
-import type { OnProgress } from './on-progress.js';
 import { OpenFiles, type RepairOutput } from './open-files.js';
 import { type RootHash, rootHashBytes } from './root-hash.js';
 

@@ -70,3 +70,11 @@ export function hashBlockAt({ levels }: TreeLayout, place: number): { level: num
   const level = levels.findIndex(({ first }) => first <= place);
   return { level, index: place - levels[level]!.first };
 }
+
+/** Which of the digests differ from those that a hash block holds for them; both lie every `stride` bytes, with whatever is between them. */
+export function wrongDigests({ stride, digestSize }: TreeLayout, held: Buffer, digests: Buffer): number[] {
+  const wrong: number[] = [];
+  for (let at = 0; at < digests.length; at += stride)
+    if (held.compare(digests, at, at + digestSize, at, at + digestSize) !== 0) wrong.push(at / stride);
+  return wrong;
+}

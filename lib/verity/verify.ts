@@ -1,9 +1,9 @@
 import { checkAborted } from '../base/abort.js';
 import { tailOf } from './areas.js';
 import type { BlockFile } from './block-file.js';
+import type { OnProgress } from './block-runs.js';
 import { inWords, VerityError } from './error.js';
 import type { FecInput } from './fec/open-fec-image.js';
-import type { OnProgress } from './on-progress.js';
 import { OpenFiles } from './open-files.js';
 import { type ImageOptions, openImage, openImageTree } from './open-image.js';
 import type { Tree, VerityParameters } from './parameters.js';

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { checkAborted } from '../base/abort.js';
-import { type BlockRun, eachRun } from './block-runs.js';
-import type { OnProgress } from './on-progress.js';
+import { type BlockRun, eachRun, type OnProgress } from './block-runs.js';
 import type { Tree } from './parameters.js';
+import { wrongDigests } from './tree-layout.js';
 
 /** Where a walk has its bytes from. Level -1 is the data. */
 export interface WalkSource {
@@ -117,12 +117,9 @@ export class TreeWalk {
     const held = block.subarray(inBlock * stride, (inBlock + count) * stride);
     let spare = -1;
     if (!held.equals(digests)) {
-      for (let index = 0; index < count; index++) {
-        const at = index * stride;
-        if (held.compare(digests, at, at + digestSize, at, at + digestSize))
-          this.#judge.bad(level, first + index, 'digest');
-        else if (spare < 0) spare = firstOther(held, at + digestSize, at + stride);
-      }
+      for (const index of wrongDigests(layout, held, digests)) this.#judge.bad(level, first + index, 'digest');
+      for (let at = 0; at < held.length && spare < 0; at += stride)
+        spare = firstOther(held, at + digestSize, at + stride);
       if (spare >= 0) spare += inBlock * stride;
     }
     // What is behind the last digest of a block is looked at with that.

@@ -1,4 +1,4 @@
-import type { OnProgress } from '../../verity/on-progress.js';
+import type { OnProgress } from '../../verity/block-runs.js';
 import type { Invocation } from '../command.js';
 import { Progress } from '../progress.js';
 import { untilStopped } from '../stop-signals.js';

@@ -1,6 +1,6 @@
 import { checkAborted } from '../../base/abort.js';
 import { Bitmap } from '../bitmap.js';
-import type { OnProgress } from '../on-progress.js';
+import type { OnProgress } from '../block-runs.js';
 import { TrustedHashes } from '../trusted-hashes.js';
 import type { BadBlock } from '../verdict.js';
 import { TreeWalk, type WalkJudge } from '../walk.js';

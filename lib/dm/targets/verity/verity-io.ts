@@ -3,6 +3,7 @@ import type { Engine } from '../../../crypto/engine/engine.js';
 import type { Bitmap } from '../../../verity/bitmap.js';
 import { VerityError } from '../../../verity/error.js';
 import type { Tree } from '../../../verity/parameters.js';
+import { wrongDigests } from '../../../verity/tree-layout.js';
 import type { TrustedHashes } from '../../../verity/trusted-hashes.js';
 import { type Bio, type BioError, type FailedRange, sectorSize } from '../../bio.js';
 import { readBelow } from '../../device-read.js';
@@ -171,16 +172,16 @@ export class VerityIo {
   }
 
   #judge(piece: Run, digests: Buffer, held: Buffer): void {
-    const { stride, digestSize } = this.#parts.tree.layout;
-    const { validated } = this.#parts;
-    const allGood = held.equals(digests);
-    if (allGood && !validated) return;
-    for (let index = 0; index < piece.count; index++) {
-      const at = index * stride;
-      const good = allGood || held.compare(digests, at, at + digestSize, at, at + digestSize) === 0;
-      if (good) validated?.add(piece.first + index);
-      else this.#bad.push({ block: piece.first + index, wanted: Buffer.from(held.subarray(at, at + digestSize)) });
+    const { tree, validated } = this.#parts;
+    const { stride, digestSize } = tree.layout;
+    const wrong = held.equals(digests) ? [] : wrongDigests(tree.layout, held, digests);
+    for (const index of wrong) {
+      const wanted = Buffer.from(held.subarray(index * stride, index * stride + digestSize));
+      this.#bad.push({ block: piece.first + index, wanted });
     }
+    if (!validated) return;
+    const bad = new Set(wrong);
+    for (let index = 0; index < piece.count; index++) if (!bad.has(index)) validated.add(piece.first + index);
   }
 
   /** A block that has another digest: it is read once more, since its bytes may have been changed meanwhile; then FEC, then the error. */
