@@ -30,7 +30,9 @@ long Aio::open_context() {
   return open();
 }
 
-bool Aio::takes(const Job& job) const { return (job.op && job.op->kernel()) || (job.tfm && job.tfm->kernel()); }
+bool Aio::takes(const Job& job) const {
+  return !job.work && ((job.op && job.op->kernel()) || (job.tfm && job.tfm->kernel()));
+}
 
 void Aio::start(std::unique_ptr<Job> job) {
   waiting_.push_back(std::move(job));

@@ -57,7 +57,7 @@ inline std::shared_ptr<Tfm> tfm_of(napi_env env, napi_value value) {
 
 inline Op* op_of(napi_env env, napi_value value, long* error) {
   auto* slot = handle_slot<Op>(env, value);
-  *error = !slot || !*slot ? -EBADF : (*slot)->in_use ? -EBUSY : 0;
+  *error = !slot || !*slot ? -EBADF : (*slot)->users ? -EBUSY : 0;
   return *error ? nullptr : slot->get();
 }
 

@@ -59,16 +59,33 @@ napi_value engine_submit(napi_env env, napi_callback_info info) {
   if (!error && (!op || !*op)) error = -EBADF;
   auto job = std::make_unique<Job>();
   if (!error && !unit_of(env, args + 3, &job->units.first)) error = -EINVAL;
-  if (!error && (*op)->in_use && job->units.first.staged != Staged::all) error = -EBUSY;
+  if (!error && (*op)->users && job->units.first.staged != Staged::all) error = -EBUSY;
   if (!error) {
     job->id = u32(env, args[1]);
-    job->op = *op;
-    job->op->in_use = true;
+    job->use(*op);
     error = (*engine)->target->submit(std::move(job));
   }
   napi_value result;
   napi_create_int64(env, error, &result);
   return result;
+}
+
+// (engine, id, op, src): a piece of a message
+Napi::Value engine_submit_update(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto* engine = handle_slot<EngineSlot>(env, info[0]);
+  if (!engine || !*engine || !(*engine)->target) return number(env, -EBADF);
+  long error;
+  Op* op = op_of(env, info[2], &error);
+  if (!op) return number(env, error);
+  Bytes src = bytes_of(env, info[3]);
+  Message* message = op->message();
+  if (!src.data || !message) return number(env, message ? -EINVAL : -EOPNOTSUPP);
+  auto job = std::make_unique<Job>();
+  job->id = u32(env, info[1]);
+  job->use(*handle_slot<Op>(env, info[2]));
+  job->work = [message, src] { return message->update(src.data, src.size); };
+  return number(env, (*engine)->target->submit(std::move(job)));
 }
 
 // The arguments (tfm, flags, ivs, src, dst, source stride, result stride, status, salt) of a batch. 0 or -errno.
@@ -132,6 +149,7 @@ void export_engine(Napi::Object exports) {
   export_function<lanes_open>(exports, "lanes_open");
   export_function<aio_open>(exports, "aio_open");
   export_function<engine_close>(exports, "engine_close");
+  export_function<engine_submit_update>(exports, "engine_submit_update");
   export_function<engine_submit_batch>(exports, "engine_submit_batch");
   export_function<batch_run>(exports, "batch_run");
   export_raw_function<engine_submit>(exports, "engine_submit");

@@ -87,7 +87,7 @@ Napi::Value op_stage(const Napi::CallbackInfo& info) {
   if (!op || !*op) return number(info.Env(), -EBADF);
   Unit unit;
   if (!unit_of(info.Env(), args + 1, &unit)) return number(info.Env(), -EINVAL);
-  if ((*op)->in_use && unit.staged != Staged::all) return number(info.Env(), -EBUSY);
+  if ((*op)->users && unit.staged != Staged::all) return number(info.Env(), -EBUSY);
   return number(info.Env(), (*op)->stage(unit));
 }
 

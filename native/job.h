@@ -22,12 +22,17 @@ using Work = std::function<long()>;
 // What crosses into native at once: a batch of units, one request (count 1, with its own op), or other work.
 struct Job {
   ~Job() {
-    if (op) op->in_use = false;
+    if (op) op->users--;
+  }
+  // It is the op's from now on, until it ends.
+  void use(std::shared_ptr<Op> used) {
+    op = std::move(used);
+    op->users++;
   }
   uint32_t id = 0;
   std::shared_ptr<Tfm> tfm;  // of a batch: ops are borrowed from it
   std::shared_ptr<Op> op;    // of a request
-  Work work;
+  Work work;                 // with its op, if it has one
   Units units;
   int32_t* status = nullptr;  // of a batch: bytes or -errno of each unit
 

@@ -68,8 +68,8 @@ class Message {
   ~Message() = default;
 };
 
-// The state of one request in flight: the kernel's op socket, or a libcrypto context. Not thread-safe: `in_use` is
-// set by whoever runs it, and everybody else is refused.
+// The state of one request in flight: the kernel's op socket, or a libcrypto context. Not thread-safe: jobs
+// that run it are counted in `users`, and everybody else is refused.
 class Op {
  public:
   virtual ~Op() = default;
@@ -89,7 +89,7 @@ class Op {
   // The largest unit, in bytes of input, and of output, that can go through whole. Returns it or -errno.
   virtual long max_request() = 0;
 
-  std::atomic<bool> in_use{false};
+  std::atomic<uint32_t> users{0};
 };
 
 // A keyed transformation. Ops keep theirs alive.

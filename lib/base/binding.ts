@@ -101,6 +101,7 @@ export interface Binding {
   aio_open(depth: number, deliver: Deliver, ring: Float64Array): EngineHandle | number;
   engine_close(engine: EngineHandle): number;
   engine_submit(engine: EngineHandle, id: number, op: OpHandle, ...unit: UnitArguments): number;
+  engine_submit_update(engine: EngineHandle, id: number, op: OpHandle, src: Uint8Array): number;
   batch_run(...batch: BatchArguments): number;
   engine_submit_batch(engine: EngineHandle, id: number, ...batch: BatchArguments): number;
   file_discard(fd: number, isDevice: boolean, offset: number, length: number, done: (result: number) => void): number;

@@ -28,7 +28,7 @@ export interface BatchFields {
 
 /**
  * Many equal units in one crossing into native code, which cuts them apart at the bottom: each unit has its own IV and
- * its own status. Engines spread the units: over lanes, or over op sockets with an IOCB each.
+ * its own status. Until it has ended its buffers must not be detached: see Request. Engines spread the units: over lanes, or over op sockets with an IOCB each.
  */
 export class Batch implements ObservedWork {
   readonly tfm: Tfm;

@@ -1,7 +1,7 @@
 import { binding, type EngineHandle, type OpHandle, unitFlag } from '../../base/binding.js';
 import { checkAttached, checkBytes, checkInteger, checkWord, noBytes, wrongSize } from '../../base/bytes.js';
-import { EBADF, EBUSY } from '../../base/errno.js';
-import type { Answer, Done } from '../engine/engine.js';
+import { EBADF, EBUSY, EOPNOTSUPP } from '../../base/errno.js';
+import type { Answer, Done, Work } from '../engine/engine.js';
 import { algError } from '../error.js';
 import type { Direction } from './iv.js';
 import { checkApart, resultLength } from './layout.js';
@@ -12,6 +12,8 @@ import type { Tfm } from './tfm.js';
 /**
  * One request, reused for any number of operations, one at a time: its own op socket (kernel) or context (library).
  * Set the fields, then run it in one of three ways: runSync(), run() or submit().
+ * Native code works on the very memory of iv, src and dst, on another thread. Until the request has ended they must be
+ * neither changed nor detached (transferred): a detached one may crash the process.
  * What src and dst hold: see layout.ts.
  */
 export class Request implements ObservedWork {
@@ -215,6 +217,30 @@ export class Request implements ObservedWork {
     this.#checkUsable();
     checkBytes('src', src);
     const result = binding().op_update(this.#op!, src);
+    if (result < 0) throw this.error(result, 'sendmsg');
+  }
+  /**
+   * The same on the tfm's engine, which the bytes are for until it resolves; AIO runs no pieces, so that this thread
+   * does. Rejects with AlgError.
+   */
+  async updateLater(src: Uint8Array): Promise<void> {
+    this.#checkUsable();
+    checkBytes('src', src);
+    const op = this.#op!;
+    const work: Work = {
+      result: 0,
+      asynchronous: false,
+      began: 0,
+      ended: 0,
+      execute: () => binding().op_update(op, src),
+      dispatch: (engine, id) => binding().engine_submit_update(engine, id, op, src),
+    };
+    this.#busy = true;
+    let result = await new Promise<number>((resolve) => {
+      if (this.tfm.engine.submit(work, resolve) === 'done') resolve(work.result);
+    });
+    if (result === -EOPNOTSUPP) result = work.execute();
+    this.#settle();
     if (result < 0) throw this.error(result, 'sendmsg');
   }
   /** The digest of the pieces given to update(). @throws AlgError */

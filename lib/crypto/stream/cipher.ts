@@ -86,8 +86,9 @@ export class Cipher extends Transform {
     return this.#message.streams ? Number.MAX_SAFE_INTEGER : this.#message.tfm.maxRequest();
   }
 
+  // Lanes work on a copy: the chunk may be detached as soon as write() has returned.
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    this.#forward(drive(this.#message.update(chunk)), callback);
+    this.#forward(drive(this.#message.update(Uint8Array.from(chunk))), callback);
   }
   override _flush(callback: TransformCallback): void {
     this.#forward(drive(this.#message.final()), callback);

@@ -151,4 +151,4 @@ export function createHmac(name: string, key: Data, options: Omit<HashStreamOpti
 }
 
 /** Where /proc/crypto cannot be read, no digest is longer (crypto/hash.h: HASH_MAX_DIGESTSIZE). */
-const largestDigest = 64;
+export const largestDigest = 64;

@@ -1,8 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import { abortable, checkAborted } from '../../base/abort.js';
 import type { Direction } from '../request/iv.js';
 import { type Data, toBytes } from './data.js';
-import { createHash, type HashOptions, openHash } from './hash.js';
+import { type HashOptions, largestDigest, openHash } from './hash.js';
 import { openMessage, type SealOptions } from './one-shot.js';
 import { drive } from './steps.js';
 
@@ -16,43 +15,50 @@ export interface Abortable {
   signal?: AbortSignal;
 }
 
-/** A longer message is not one request: a sendmsg ends at 2 GiB. */
-const largestPiece = 2 ** 30;
-/** What is hashed in this thread before others have their turn. */
-const turnSize = 2 ** 20;
+/** What of a message is copied at a time. */
+const pieceSize = 2 ** 20;
 
-/** The digest of a message. Rejects with AlgError, AbortError, TypeError, or the stream's error. */
+/**
+ * The digest of a message. Works on copies: bytes that are detached meanwhile make it reject with a TypeError at worst.
+ * Rejects with AlgError, AbortError, TypeError, or the stream's error.
+ */
 export async function hash(name: string, data: Message, options: HashOptions & Abortable = {}): Promise<Buffer> {
   const { signal, ...rest } = options;
   checkAborted(signal);
   const whole = isAsync(data) ? undefined : toBytes('data', data);
-  if (whole && whole.length <= largestPiece) {
-    using tfm = openHash(name, rest);
-    const request = tfm.request();
-    request.src = whole;
-    request.dst = Buffer.alloc(tfm.info.digestSize ?? 64);
+  using tfm = openHash(name, rest);
+  const request = tfm.request();
+  const digest = Buffer.alloc(tfm.info.digestSize ?? largestDigest);
+  if (whole && whole.length <= pieceSize) {
+    request.src = Uint8Array.from(whole);
+    request.dst = digest;
     const size = await request.run();
     checkAborted(signal);
-    return Buffer.from(request.dst.subarray(0, size));
+    return digest.subarray(0, size);
   }
-  using running = createHash(name, rest);
-  let turn = 0;
-  for await (const each of whole ? [whole] : abortable(data as AsyncIterable<Data>, signal)) {
-    const part = toBytes('data', each);
-    for (let at = 0; at < part.length; at += turnSize) {
-      const piece = part.subarray(at, at + turnSize);
-      turn += piece.length;
-      if (turn >= turnSize) {
-        // Hashing is this thread's: others have their turn, and the signal its chance.
-        await setImmediate();
-        turn = 0;
-      }
+  const feed = async (bytes: Uint8Array) => {
+    for (const piece of ownPieces(bytes)) {
+      await request.updateLater(piece);
       checkAborted(signal);
-      running.update(piece);
     }
-  }
+  };
+  if (whole) await feed(whole);
+  else for await (const part of abortable(data as AsyncIterable<Data>, signal)) await feed(toBytes('data', part));
   checkAborted(signal);
-  return running.digest();
+  return digest.subarray(0, request.final(digest));
+}
+
+/**
+ * The bytes piece by piece, each a copy: lanes work on what nobody can detach or change. The first is taken at once.
+ * @throws TypeError when the rest has been detached meanwhile
+ */
+function* ownPieces(bytes: Uint8Array, size = pieceSize): Generator<Uint8Array> {
+  const { length } = bytes;
+  for (let at = 0; at < length; at += size) {
+    if (bytes.length !== length)
+      throw new TypeError('data: expected bytes that stay until the promise settles, got a detached ArrayBuffer');
+    yield Uint8Array.from(bytes.subarray(at, at + size));
+  }
 }
 
 /** Encrypts a message; an AEAD's tag follows its ciphertext. Rejects as `encrypt` throws, and with AbortError. */
@@ -72,11 +78,17 @@ async function seal(
   data: Message,
 ): Promise<Buffer> {
   checkAborted(signal);
-  const source = isAsync(data) ? abortable(data, signal) : [toBytes('data', data)];
+  const whole = isAsync(data) ? undefined : toBytes('data', data);
   const message = openMessage(direction, name, options);
+  // Where nothing goes through before the end, the message is one copy.
+  const size = message.streams ? pieceSize : Number.MAX_SAFE_INTEGER;
+  const output: Uint8Array[] = [];
+  const feed = async (bytes: Uint8Array) => {
+    for (const piece of ownPieces(bytes, size)) output.push(await drive(message.update(piece), signal));
+  };
   try {
-    const output: Uint8Array[] = [];
-    for await (const part of source) output.push(await drive(message.update(toBytes('data', part)), signal));
+    if (whole) await feed(whole);
+    else for await (const part of abortable(data as AsyncIterable<Data>, signal)) await feed(toBytes('data', part));
     output.push(await drive(message.final(), signal));
     checkAborted(signal);
     return Buffer.concat(output);

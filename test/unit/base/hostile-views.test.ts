@@ -183,6 +183,11 @@ describe('views that are not what they look like: native code', function () {
       call: ([iv, src, dst, salt], pick) =>
         native.engine_submit(lanes, 0, op(pick), unit(pick)[0], iv, unit(pick)[1], src, dst, salt),
     },
+    engine_submit_update: {
+      views: [u8],
+      isLater: true,
+      call: ([view], pick) => native.engine_submit_update(lanes, 0, op(pick), view),
+    },
     batch_run: { views: batchViews, call: (views, pick) => native.batch_run(...batch(views, pick)) },
     engine_submit_batch: {
       views: batchViews,
