@@ -1,6 +1,7 @@
 import type { BlockFile } from './block-file.js';
 import { VerityError } from './error.js';
 import type { VerityParameters } from './parameters.js';
+import { parseSuperblock, superblockSize } from './superblock.js';
 import { treeStart } from './tree-layout.js';
 
 /** What the options say of the hash area, before the tree is laid out. */
@@ -9,23 +10,22 @@ export interface HashArea extends Pick<VerityParameters, 'hashBlockSize'> {
   superblock: boolean;
 }
 
+/** How much data there is. */
+type DataArea = Pick<VerityParameters, 'dataBlocks' | 'dataBlockSize'>;
+
 /**
- * The first byte behind the data in its file. A partial block at the end of the file has no digest, but it is the user's:
- * only a number of blocks that the caller gave says that the data ends before it.
+ * The first byte behind the data in its file. A partial block at the end of the file has no digest, but it is the user's. Only whole blocks that
+ * are left out, by a number of blocks that the caller gave, are room for something else.
  */
-export function dataEnd(
-  { size }: BlockFile,
-  { dataBlocks, dataBlockSize }: Pick<VerityParameters, 'dataBlocks' | 'dataBlockSize'>,
-  isGiven: boolean,
-): number {
+export function dataEnd({ size }: BlockFile, { dataBlocks, dataBlockSize }: DataArea): number {
   const end = dataBlocks * dataBlockSize;
-  return isGiven ? end : Math.max(size, end);
+  return size - end < dataBlockSize ? Math.max(size, end) : end;
 }
 
 /** Bytes at the end of the data file that fill no block; none where the rest of it is another area of the image. */
 export function tailOf(
   dataFile: BlockFile,
-  { dataBlocks, dataBlockSize }: Pick<VerityParameters, 'dataBlocks' | 'dataBlockSize'>,
+  { dataBlocks, dataBlockSize }: DataArea,
   ...others: (BlockFile | undefined)[]
 ): number {
   const tail = dataFile.size - dataBlocks * dataBlockSize;
@@ -37,12 +37,33 @@ export function tailOf(
  * offset rounded down to a hash block: there it must not overwrite what the file holds before the offset, either.
  * @throws VerityError in veritysetup's words
  */
-export function checkHashArea(dataFile: BlockFile, hashFile: BlockFile, area: HashArea, end: number): void {
+export async function checkHashArea(
+  dataFile: BlockFile,
+  hashFile: BlockFile,
+  area: HashArea,
+  data: DataArea,
+): Promise<void> {
   if (hashFile.isNew || !dataFile.isSame(hashFile)) return;
   const { hashOffset, hashBlockSize, superblock } = area;
   const from = superblock ? hashOffset : treeStart(hashOffset, hashBlockSize, false) * hashBlockSize;
-  const used = Math.max(end, Math.min(dataFile.size, hashOffset));
-  if (from < used) throw overlap('Data area overlaps with hash area.', dataFile, used, 'hash area', from);
+  const used = Math.max(dataEnd(dataFile, data), Math.min(dataFile.size, hashOffset));
+  if (from >= used) return;
+  // A hash area that is smaller than a data block is no tail of the user's: it may be written again.
+  const isBehind = hashOffset >= data.dataBlocks * data.dataBlockSize;
+  if (superblock && isBehind && (await hasSuperblock(hashFile, hashOffset))) return;
+  throw overlap('Data area overlaps with hash area.', dataFile, used, 'hash area', from);
+}
+
+async function hasSuperblock(file: BlockFile, position: number): Promise<boolean> {
+  const bytes = Buffer.alloc(superblockSize);
+  if (position + bytes.length > file.size) return false;
+  await file.read(bytes, position);
+  try {
+    parseSuperblock(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Two areas of one file have bytes in common. */

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { checkAborted } from '../base/abort.js';
-import { checkHashArea, dataEnd, tailOf } from './areas.js';
+import { checkHashArea, tailOf } from './areas.js';
 import { BlockFile, checkNotTiny, commitFiles } from './block-file.js';
 import type { BlockHasherOptions } from './block-hasher.js';
 import { eachRun, type OnProgress } from './block-runs.js';
@@ -64,8 +64,7 @@ export async function formatVerity(
   await using dataFile = await BlockFile.open(dataPath);
   checkNotTiny(dataFile);
   const dataBlocks = checkArea(BigInt(options.dataBlocks || Math.floor(dataFile.size / dataBlockSize)), dataBlockSize);
-  const end = dataEnd(dataFile, { dataBlocks, dataBlockSize }, !!options.dataBlocks);
-  checkHashArea(dataFile, hashFile, { hashOffset, hashBlockSize, superblock }, end);
+  await checkHashArea(dataFile, hashFile, { hashOffset, hashBlockSize, superblock }, { dataBlocks, dataBlockSize });
   const parameters = { hash, hashType, dataBlockSize, hashBlockSize, dataBlocks, salt };
   const { provider, engine } = options;
   const run = { ...(provider && { provider }), ...(engine && { engine }) };
@@ -74,7 +73,7 @@ export async function formatVerity(
   checkSomeData(dataBlocks);
   const uuid = superblock ? checkUuid(options.uuid ?? randomUUID(), hashPath) : undefined;
   const { start, layout } = tree;
-  const fec = options.fec && (await openFecWriter(tree, options.fec, dataFile, hashFile, end, engine));
+  const fec = options.fec && (await openFecWriter(tree, options.fec, dataFile, hashFile, engine));
   try {
     const rootHash = await writeTree(tree, dataFile, hashFile, fec?.add, options);
     if (fec) await inWords('Failed to write parity.', () => fec.finish());

@@ -63,10 +63,11 @@ export async function planVerity(
   const dataFile = await files.open(dataPath, 'r');
   checkNotTiny(dataFile);
   const dataBlocks = options.dataBlocks || Math.floor(dataFile.size / dataBlockSize);
-  const end = dataEnd(dataFile, { dataBlocks, dataBlockSize }, !!options.dataBlocks);
+  const data = { dataBlocks, dataBlockSize };
+  const end = dataEnd(dataFile, data);
   const isThere = hashPath !== undefined && !(await fileIdentity(hashPath)).startsWith('new ');
   const hashFile = isThere ? await files.open(hashPath, 'r') : undefined;
-  if (hashFile) checkHashArea(dataFile, hashFile, { hashOffset, hashBlockSize, superblock }, end);
+  if (hashFile) await checkHashArea(dataFile, hashFile, { hashOffset, hashBlockSize, superblock }, data);
   const inHashFile = fec !== undefined && hashPath !== undefined && (await isSamePath(fec.path, hashPath));
   const size = veritySize({
     ...options,

@@ -1,4 +1,5 @@
 import { isSamePath } from '../../base/file-identity.js';
+import { dataEnd } from '../areas.js';
 import { BlockFile } from '../block-file.js';
 import type { BlockHasherOptions } from '../block-hasher.js';
 import { VerityError } from '../error.js';
@@ -32,7 +33,7 @@ export class FecWriter {
   }
 
   /**
-   * The FEC file may be the data or the hash file, behind what is in it (data up to byte `dataEnd`); a new one has its name when it is committed (commitFiles).
+   * The FEC file may be the data or the hash file, behind what is in it; a new one has its name when it is committed (commitFiles).
    * @throws VerityError in veritysetup's words, AlgError
    */
   static async open(
@@ -40,7 +41,6 @@ export class FecWriter {
     fec: FecArea & { path: string },
     dataFile: BlockFile,
     hashFile: BlockFile,
-    dataEnd: number,
     engine: BlockHasherOptions['engine'],
   ): Promise<FecWriter> {
     const area = checkFecArea(fec, tree);
@@ -49,7 +49,9 @@ export class FecWriter {
     try {
       const hashEnd = (tree.start + tree.layout.hashBlocks) * tree.hashBlockSize;
       const files: FecFiles = { dataFile, hashFile, fecFile };
-      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd), { dataEnd });
+      const layout = fecLayout(tree, area, files, Math.max(hashFile.size, hashEnd), {
+        dataEnd: dataEnd(dataFile, tree),
+      });
       return new FecWriter(new FecImage(tree, layout, files, area.offset), engine);
     } catch (error) {
       if (fecFile !== hashFile) await fecFile.close();

@@ -48,7 +48,11 @@ const rows: Row[] = [
   { size: 4700, options: { ...small, hashOffset: 4608 }, refused: dataHash },
   { size: 4609, options: { ...small, hashOffset: 4608 }, refused: dataHash },
   { size: 4700, options: { ...small, hashOffset: 5120 } },
-  { size: 4700, options: { ...small, dataBlocks: 9, hashOffset: 4608 } },
+  { size: 4700, options: { ...small, dataBlocks: 9, hashOffset: 4608 }, refused: dataHash },
+  { size: 5000, options: { ...small, superblock: false, dataBlocks: 9, hashOffset: 4608 }, refused: dataHash },
+  // Whole blocks that were left out are room.
+  { size: 4700, options: { ...small, dataBlocks: 8, hashOffset: 4096 } },
+  { size: 4608, options: { ...small, dataBlocks: 8, hashOffset: 4096 } },
   { size: 4700, options: { ...small, hash: 'sha1', hashOffset: 4608, superblock: false }, refused: dataHash },
   // More blocks than the file has.
   { size: 4608, options: { ...small, dataBlocks: 20, hashOffset: 4608 }, refused: dataHash },
@@ -57,7 +61,13 @@ const rows: Row[] = [
   { size: 4608, hash: 'hash', options: { ...same, fec: { path: 'data', offset: 4608 } } },
   { size: 4608, hash: 'hash', options: { ...same, fec: { path: 'data', offset: 4096 } }, refused: dataFec },
   { size: 4609, hash: 'hash', options: { ...same, fec: { path: 'data', offset: 4608 } }, refused: dataFec },
-  { size: 4609, hash: 'hash', options: { ...same, dataBlocks: 9, fec: { path: 'data', offset: 4608 } } },
+  {
+    size: 4609,
+    hash: 'hash',
+    options: { ...same, dataBlocks: 9, fec: { path: 'data', offset: 4608 } },
+    refused: dataFec,
+  },
+  { size: 4609, hash: 'hash', options: { ...same, dataBlocks: 8, fec: { path: 'data', offset: 4096 } } },
   { size: 4608, hash: 'data', options: { ...same, hashOffset: 4608, fec: { path: 'data', offset: 5632 } } },
   {
     size: 4608,
@@ -157,7 +167,8 @@ describe('verity areas', () => {
         }
         const kept = Math.min(size, Math.max(hashOffset, image.dataBlocks * image.dataBlockSize), fecOffset ?? size);
         expect(after.subarray(0, kept).equals(before.subarray(0, kept))).to.equal(true);
-        if (dataBlocks === undefined) expect(after.subarray(0, size).equals(before)).to.equal(true);
+        if (size - image.dataBlocks * image.dataBlockSize < image.dataBlockSize)
+          expect(after.subarray(0, size).equals(before)).to.equal(true);
         const { fec: _, ...given } = options as FormatOptions;
         const found = await verifyVerity(path('data'), path('data'), image.rootHash, {
           ...given,
@@ -170,6 +181,14 @@ describe('verity areas', () => {
     );
     await fc.assert(property, { seed: 3, numRuns: 800 });
     expect(Math.min(refused, written)).to.be.above(20);
+  });
+
+  it('a hash area smaller than a data block may be written again', async () => {
+    const options = { dataBlocks: 2, hashBlockSize: 512, hashOffset: 8192, salt: Buffer.alloc(0) };
+    const { image } = await format({ size: 8192, options });
+    const again = await formatVerity(path('data'), path('data'), { ...options, uuid: image!.uuid! });
+    expect(again).to.deep.equal(image);
+    expect(statSync(path('data')).size).to.equal(8192 + 1024);
   });
 
   it('an image of one block, without a tree, is as long as the kernel wants it, and verifies', async () => {
