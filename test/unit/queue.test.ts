@@ -209,7 +209,7 @@ describe('SortedQueue', () => {
     );
   });
 
-  it('is balanced: ten thousand sectors that only rise', () => {
+  it('ten thousand sectors that only rise', () => {
     const given: number[] = [];
     const turns: (() => void)[] = [];
     const queue = new SortedQueue<number>(

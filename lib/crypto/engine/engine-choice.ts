@@ -1,5 +1,5 @@
 import { debug } from '../../base/observe.js';
-import { isAsynchronous, probeAio } from '../provider/aio-probe.js';
+import { isAsynchronous, isProved, knownAio, probeAio } from '../provider/aio-probe.js';
 import { type AlgType, findAlgorithm, readProcCrypto } from '../provider/proc-crypto.js';
 import type { ProviderName } from '../provider/provider.js';
 import type { EngineName } from './engine.js';
@@ -20,14 +20,24 @@ export async function chooseEngine(type: AlgType, name: string, provider: Provid
   return choice;
 }
 
+/**
+ * The same, without waiting, for a driver that has been bound: lanes as long as the probe has not ended. The first tfm of
+ * an asynchronous driver begins it.
+ */
+export function engineNow(type: AlgType, provider: ProviderName, driver: string | undefined): EngineName {
+  if (provider !== 'kernel' || (type !== 'skcipher' && type !== 'aead') || !isAsynchronous(type, driver))
+    return 'lanes';
+  const probe = knownAio(type);
+  return probe && isProved(probe) ? 'aio' : 'lanes';
+}
+
 async function choose(type: AlgType, name: string, provider: ProviderName): Promise<EngineChoice> {
   if (provider === 'library') return { name: 'lanes', why: 'libcrypto has no AIO' };
   if (type === 'hash' || type === 'rng') return { name: 'lanes', why: `the kernel has no AIO for type ${type}` };
   const driver = findAlgorithm(readProcCrypto(), type, name)?.driver;
   if (!isAsynchronous(type, driver))
     return { name: 'lanes', why: `the driver ${driver ?? name} computes in the caller's context` };
-  const { state } = await probeAio(type);
-  if (state === 'asynchronous' || state === 'one-per-socket')
-    return { name: 'aio', why: `the driver ${driver} is asynchronous, and so is this kernel's AIO` };
-  return { name: 'lanes', why: `this kernel's AIO for ${type} is ${state}` };
+  const probe = await probeAio(type);
+  if (isProved(probe)) return { name: 'aio', why: `the driver ${driver} is asynchronous, and so is this kernel's AIO` };
+  return { name: 'lanes', why: `this kernel's AIO for ${type} is ${probe.state}` };
 }

@@ -29,6 +29,7 @@ const labDrivers: Record<AioType, string[]> = {
 };
 
 const probed = new Map<AioType, Promise<AioProbe>>();
+const known = new Map<AioType, AioProbe>();
 
 /**
  * What this kernel's AIO does for a type, proved by submitting: never guessed from a version or from what a driver says
@@ -36,10 +37,26 @@ const probed = new Map<AioType, Promise<AioProbe>>();
  */
 export function probeAio(type: AioType): Promise<AioProbe> {
   checkWord('type', type, ['skcipher', 'aead']);
-  const probe = probed.get(type) ?? prove(type);
+  const begun = probed.get(type);
+  if (begun) return begun;
+  const probe = prove(type);
   probed.set(type, probe);
+  probe.then(
+    (result) => known.set(type, result),
+    () => {}, // whoever waits for the promise sees why
+  );
   return probe;
 }
+
+/** The outcome of probeAio where it is known; undefined where it is not yet, and then the probe begins. */
+export function knownAio(type: AioType): AioProbe | undefined {
+  const probe = known.get(type);
+  if (!probe) void probeAio(type);
+  return probe;
+}
+
+/** Whether the kernel completes requests of this type after their submission. */
+export const isProved = ({ state }: AioProbe): boolean => state === 'asynchronous' || state === 'one-per-socket';
 
 /**
  * Drivers that say they are asynchronous and are no simd wrapper: those (the driver x of an internal __x) run inline in

@@ -2,10 +2,9 @@ import { binding, type OpHandle, type TfmHandle } from '../../base/binding.js';
 import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from '../../base/bytes.js';
 import { EBADF, ENOENT, ENOKEY, EOPNOTSUPP } from '../../base/errno.js';
 import { type Engine, type EngineName, engineNames } from '../engine/engine.js';
-import { chooseEngine } from '../engine/engine-choice.js';
+import { engineNow } from '../engine/engine-choice.js';
 import { sharedEngine } from '../engine/shared-engine.js';
 import { algError } from '../error.js';
-import { isAsynchronous } from '../provider/aio-probe.js';
 import { driverLimit } from '../provider/driver-limit.js';
 import { type LibraryAlgorithm, libraryAlgorithm } from '../provider/library.js';
 import { type AlgType, algTypes } from '../provider/proc-crypto.js';
@@ -39,8 +38,11 @@ export class Tfm {
   readonly name: string;
   readonly provider: ProviderName;
   readonly info: TfmInfo;
-  /** What runs this tfm's asynchronous requests. With 'auto', lanes, until AIO is proved to be better. */
-  engine: Engine;
+  /**
+   * What runs this tfm's asynchronous requests; it does not change. With 'auto': AIO where the driver is asynchronous and
+   * this thread has proved the kernel's AIO to be so (await probeAio() to be sure of that), else lanes.
+   */
+  readonly engine: Engine;
   /** Grows with each change of key or tag size: requests then reopen their op. */
   generation = 0;
   #handle: TfmHandle | undefined;
@@ -83,8 +85,8 @@ export class Tfm {
     this.#open({ key: options.key, keySerial: options.keySerial, authSize: options.authSize });
     this.info = this.#library ? describeLibrary(name, this.#library) : describeKernel(type, name);
     this.#applyLimit();
-    this.engine = typeof engine !== 'string' ? engine : sharedEngine(engine === 'auto' ? 'lanes' : engine);
-    if (engine === 'auto') this.#chooseEngine();
+    if (typeof engine === 'object') this.engine = engine;
+    else this.engine = sharedEngine(engine === 'auto' ? engineNow(type, this.provider, this.info.driver) : engine);
   }
 
   get closed(): boolean {
@@ -191,18 +193,6 @@ export class Tfm {
   #applyLimit(): void {
     const limit = this.provider === 'kernel' ? driverLimit(this.info?.driver) : undefined;
     if (limit) binding().tfm_set_limit(this.#handle!, limit);
-  }
-
-  // Where the driver is asynchronous, AIO takes over from the lanes as soon as a probe has proved it.
-  #chooseEngine(): void {
-    if (this.provider !== 'kernel' || (this.type !== 'skcipher' && this.type !== 'aead')) return;
-    if (!isAsynchronous(this.type, this.info.driver)) return;
-    chooseEngine(this.type, this.name, this.provider).then(
-      ({ name }) => {
-        this.engine = sharedEngine(name);
-      },
-      () => {}, // not proved: the lanes stay
-    );
   }
 
   #withOp(use: (op: OpHandle) => number): number {
