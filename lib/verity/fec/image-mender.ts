@@ -3,11 +3,11 @@ import { Bitmap } from '../bitmap.js';
 import type { OnProgress } from '../block-runs.js';
 import { TrustedHashes } from '../trusted-hashes.js';
 import type { BadBlock } from '../verdict.js';
-import { TreeWalk, type WalkJudge } from '../walk.js';
+import { TreeWalk, type WalkJudge, type WalkSource } from '../walk.js';
 import type { FecImage } from './fec-image.js';
 import { MendedImage, type Writable } from './mended-image.js';
-import { ParityEncoder } from './parity-encoder.js';
-import { Parity, type ReedSolomon } from './reed-solomon.js';
+import { ParityMender } from './parity-mender.js';
+import type { ReedSolomon } from './reed-solomon.js';
 import { type SetBuffers, SetDecoder } from './set-decoder.js';
 
 /** Hears of each block that was wrong, of the message or of the FEC area, once each time that something is said of it. */
@@ -34,9 +34,6 @@ export interface MenderSummary {
   firstBeyond: number | undefined;
 }
 
-/** Bytes of what lies behind the tree that are read at a time. */
-const pieceSize = 1 << 20;
-
 /**
  * Mends an image from the root hash down: a level of the tree is judged by the one above it and mended before the next is judged by it, the data
  * comes last. What is left is tried again as long as anything new was mended. All is read once, and the parity of the sets that were good is compared
@@ -46,10 +43,9 @@ export class ImageMender implements WalkJudge {
   readonly #mended: MendedImage;
   readonly #rootHash: Uint8Array;
   readonly #trusted: TrustedHashes;
-  readonly #encoder: ParityEncoder;
+  readonly #parity: ParityMender;
   readonly #decoder: SetDecoder;
   readonly #buffers: SetBuffers;
-  readonly #code: ReedSolomon;
   readonly #events: MenderEvents;
   readonly #signal: AbortSignal | undefined;
   /** Blocks of the message that are bad, or cannot be judged yet. */
@@ -57,9 +53,6 @@ export class ImageMender implements WalkJudge {
   /** Blocks that have been told of as bad, and as mended. */
   readonly #told: Bitmap;
   readonly #known: Bitmap;
-  /** Sets that have been looked at by themselves, and those of them whose parity has been, too. */
-  readonly #touched: Bitmap;
-  readonly #settled: Bitmap;
   #changed = 0;
   #firstBeyond: number | undefined;
 
@@ -73,13 +66,19 @@ export class ImageMender implements WalkJudge {
   ) {
     const { layout, tree } = image;
     const { dataBlocks, blockSize } = layout;
-    const encoder = new ParityEncoder(layout, code);
-    const mended = new MendedImage(image, writable, (position, bytes) => encoder.add(position, bytes));
+    const mended = new MendedImage(image, writable);
     const read = (place: number, into: Buffer) => mended.readMessage((dataBlocks + place) * blockSize, into);
     const trusted = new TrustedHashes({ tree, rootHash, read });
     this.#mended = mended;
-    this.#encoder = encoder;
-    this.#code = code;
+    this.#parity = new ParityMender(
+      mended,
+      code,
+      (set, index, changed) => {
+        this.#changed += changed;
+        events.onParity(set, index);
+      },
+      signal,
+    );
     this.#decoder = new SetDecoder({ tree, layout, code, source: mended, wanted: (block) => trusted.wanted(block) });
     this.#buffers = this.#decoder.allocate();
     this.#rootHash = rootHash;
@@ -89,8 +88,6 @@ export class ImageMender implements WalkJudge {
     this.#suspects = new Bitmap(layout.blocks);
     this.#told = new Bitmap(layout.blocks);
     this.#known = new Bitmap(layout.blocks);
-    this.#touched = new Bitmap(layout.rounds);
-    this.#settled = new Bitmap(layout.rounds);
   }
 
   /** @throws AbortError between two steps; what has been written until then is right */
@@ -98,14 +95,24 @@ export class ImageMender implements WalkJudge {
     const { tree } = this.#mended.image;
     const options = { onProgress: this.#events.onProgress, signal: this.#signal };
     try {
-      const rootHash = await new TreeWalk(tree, this.#rootHash, this.#mended, this, options).run();
-      if (rootHash) await this.#addForeign();
+      const rootHash = await new TreeWalk(tree, this.#rootHash, this.#source(), this, options).run();
       const unjudged = await this.#tellLeft(rootHash);
-      const unjudgedParity = rootHash ? await this.#mendParity() : 0;
+      const unjudgedParity = rootHash ? await this.#parity.finish((set) => this.#mendSet(set)) : 0;
       return { rootHash, unjudged, unjudgedParity, changed: this.#changed, firstBeyond: this.#firstBeyond };
     } finally {
-      this.#encoder.close();
+      this.#parity.close();
     }
+  }
+
+  /** What a walk reads also becomes parity, which is compared in the end. */
+  #source(): WalkSource {
+    const { image } = this.#mended;
+    const position = (level: number, first: number) => image.blockOf(level, first) * image.layout.blockSize;
+    return {
+      read: (level, first, into) => this.#mended.readMessage(position(level, first), into),
+      isHole: (level, first, length) => level < 0 && image.files.dataFile.isHole(position(level, first), length),
+      take: (level, first, bytes) => this.#parity.add(position(level, first), bytes),
+    };
   }
 
   isTrusted(level: number, index: number): boolean {
@@ -195,81 +202,7 @@ export class ImageMender implements WalkJudge {
         this.#events.onMended(block);
       },
     );
-    this.#touched.add(set);
-    if (!this.#settled.has(set) && states.every((state) => state === 'good' || state === 'foreign')) {
-      const right = await this.#parityOf(message.subarray(0, states.length * layout.blockSize));
-      // Blocks that no digest tells of are as they were where the parity, too, says so; otherwise either may be wrong.
-      if (!states.includes('foreign') || this.#mended.hasParity(set, right, parity)) {
-        this.#settled.add(set);
-        await this.#mendParityOf(set, right, parity);
-      }
-    }
+    await this.#parity.settle(set, states, message, parity);
     return [...states.keys()].filter((row) => states[row] === 'good').map((row) => layout.block(set, row));
-  }
-
-  async #mendParityOf(set: number, right: Buffer, stored: Buffer): Promise<void> {
-    for (const { index, changed } of await this.#mended.writeParity(set, right, stored)) {
-      this.#changed += changed;
-      this.#events.onParity(set, index);
-    }
-  }
-
-  async #parityOf(message: Buffer): Promise<Buffer> {
-    const { blockSize, setParity } = this.#mended.image.layout;
-    const parity = new Parity(this.#code, blockSize, blockSize);
-    const bytes = Buffer.alloc(setParity);
-    try {
-      await parity.add(0, message);
-      parity.read(0, bytes);
-      return bytes;
-    } finally {
-      parity.close();
-    }
-  }
-
-  /** What lies behind the tree is covered by FEC, and that is all. */
-  async #addForeign(): Promise<void> {
-    const { layout, tree } = this.#mended.image;
-    const buffer = Buffer.allocUnsafeSlow(pieceSize);
-    const start = (layout.dataBlocks + tree.layout.hashBlocks) * layout.blockSize;
-    for (let at = start; at < layout.messageSize; at += pieceSize) {
-      checkAborted(this.#signal);
-      const piece = buffer.subarray(0, layout.messageSize - at);
-      await this.#mended.readMessage(at, piece);
-      await this.#encoder.add(at, piece);
-    }
-  }
-
-  /** Mends the parity where all blocks of a set are good. Returns the number of the other sets whose parity does not fit. */
-  async #mendParity(): Promise<number> {
-    const { layout, tree } = this.#mended.image;
-    const { setParity } = layout;
-    const foreign = layout.dataBlocks + tree.layout.hashBlocks;
-    const isForeign = (set: number) => layout.block(set, layout.rowsOf(set) - 1) >= foreign;
-    let unjudged = 0;
-    let stored = Buffer.alloc(0);
-    await this.#encoder.finish({
-      read: (position, into) => this.#mended.readMessage(position, into as Buffer),
-      take: async (position, bytes) => {
-        checkAborted(this.#signal);
-        if (stored.length < bytes.length) stored = Buffer.allocUnsafeSlow(bytes.length);
-        const held = stored.subarray(0, bytes.length);
-        await this.#mended.readParityAt(position, held);
-        if (held.equals(bytes) && this.#mended.unreadParity.size === 0) return;
-        for (let at = 0; at < bytes.length; at += setParity) {
-          const set = (position + at) / setParity;
-          const [right, there] = [bytes, held].map((each) => each.subarray(at, at + setParity) as Buffer);
-          if (this.#touched.has(set)) continue;
-          if (isForeign(set) && !this.#mended.hasParity(set, right!, there!)) unjudged++;
-          else await this.#mendParityOf(set, right!, there!);
-        }
-      },
-    });
-    for (const set of this.#touched) {
-      if (this.#settled.has(set)) continue;
-      await this.#mendSet(set);
-      if (!this.#settled.has(set)) unjudged++;
-    }
-    return unjudged;
   }
 }

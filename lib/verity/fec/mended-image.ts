@@ -1,6 +1,5 @@
 import { Bitmap } from '../bitmap.js';
 import type { BlockFile } from '../block-file.js';
-import type { WalkSource } from '../walk.js';
 import type { FecImage } from './fec-image.js';
 import type { SetSource, WordRange } from './set-decoder.js';
 
@@ -15,35 +14,19 @@ export interface Writable {
 const maxKept = 256 << 20;
 
 /** An image while it is being mended: what is read has been mended as far as that goes. */
-export class MendedImage implements WalkSource, SetSource {
+export class MendedImage implements SetSource {
   readonly image: FecImage;
   readonly writable: Writable;
   /** Blocks of the message, and of the parity, that cannot be read whole; a file that was cut off has some. */
   readonly unread: Bitmap;
   readonly unreadParity: Bitmap;
   readonly #hashBlocks = new Map<number, Buffer>();
-  readonly #take: (position: number, bytes: Buffer) => Promise<void>;
 
-  /** `take` gets what a walk reads, with its place in the message. */
-  constructor(image: FecImage, writable: Writable, take: (position: number, bytes: Buffer) => Promise<void>) {
+  constructor(image: FecImage, writable: Writable) {
     this.image = image;
     this.unread = new Bitmap(image.layout.blocks);
     this.unreadParity = new Bitmap(image.layout.rounds * image.layout.roots);
     this.writable = writable;
-    this.#take = take;
-  }
-
-  read(level: number, first: number, into: Buffer): Promise<void> {
-    return this.readMessage(this.image.blockOf(level, first) * this.image.layout.blockSize, into);
-  }
-
-  isHole(level: number, first: number, length: number): boolean {
-    const { files, layout } = this.image;
-    return level < 0 && files.dataFile.isHole(first * layout.blockSize, length);
-  }
-
-  take(level: number, first: number, bytes: Buffer): Promise<void> {
-    return this.#take(this.image.blockOf(level, first) * this.image.layout.blockSize, bytes);
   }
 
   async readBlock(block: number, into: Buffer): Promise<boolean> {
