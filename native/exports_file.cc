@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 
 #include "arguments.h"
 #include "exports.h"
@@ -73,6 +74,15 @@ Napi::Value file_seek(const Napi::CallbackInfo& info) {
   return number(info.Env(), at < 0 ? -errno : at);
 }
 
+// (fd, path): gives the file one more name, its first one where it was opened with O_TMPFILE
+Napi::Value file_link(const Napi::CallbackInfo& info) {
+  if (!info[1].IsString()) return number(info.Env(), -EINVAL);
+  std::string from = "/proc/self/fd/" + std::to_string(info[0].As<Napi::Number>().Int32Value());
+  std::string to = info[1].As<Napi::String>().Utf8Value();
+  int result = ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW);
+  return number(info.Env(), result < 0 ? -errno : 0);
+}
+
 // (fd of a block device) -> bytes of its logical block
 Napi::Value device_block_size(const Napi::CallbackInfo& info) {
   int size = 0;
@@ -94,6 +104,7 @@ void export_file(Napi::Object exports) {
   export_function<file_discard>(exports, "file_discard");
   export_function<file_read_cached>(exports, "file_read_cached");
   export_function<file_seek>(exports, "file_seek");
+  export_function<file_link>(exports, "file_link");
   export_function<device_block_size>(exports, "device_block_size");
   export_function<bytes_misalignment>(exports, "bytes_misalignment");
 }

@@ -107,6 +107,8 @@ export interface Binding {
   file_discard(fd: number, isDevice: boolean, offset: number, length: number, done: (result: number) => void): number;
   file_read_cached(fd: number, bytes: Uint8Array, offset: number): number;
   file_seek(fd: number, offset: number, hole: boolean): number;
+  /** Gives the file, which may have no name, one more. */
+  file_link(fd: number, path: string): number;
   device_block_size(fd: number): number;
   bytes_misalignment(bytes: Uint8Array, alignment: number): number;
   key_request(type: string, description: string): number;

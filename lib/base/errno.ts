@@ -4,6 +4,7 @@ export const ENXIO = 6;
 export const EBADF = 9;
 export const ENOMEM = 12;
 export const EBUSY = 16;
+export const EEXIST = 17;
 export const EINVAL = 22;
 export const ENOSYS = 38;
 export const EBADMSG = 74;

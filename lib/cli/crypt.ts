@@ -40,7 +40,7 @@ async function run(invocation: Invocation): Promise<number> {
       });
     try {
       if (output === '-') await convertTo(streamWriter(process.stdout));
-      else await completeFile(output, (file, flags) => writeFile(file, flags, convertTo));
+      else await completeFile(output, (file) => convertTo(fileWriter(file)));
     } finally {
       progress.end();
     }
@@ -48,15 +48,6 @@ async function run(invocation: Invocation): Promise<number> {
     await source?.close();
   }
   return Exit.done;
-}
-
-async function writeFile(path: string, flags: string, convertTo: (write: Writer) => Promise<void>): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    await convertTo(fileWriter(file));
-  } finally {
-    await file.close();
-  }
 }
 
 /** Bytes of IN, where they are known before it has been read. @throws CliError: OUT is IN, or IN ends within a sector */

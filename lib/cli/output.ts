@@ -1,8 +1,7 @@
-import { rmSync } from 'node:fs';
-import { chmod, open, realpath, rename, stat } from 'node:fs/promises';
-import type { Transform, Writable } from 'node:stream';
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { partialPath } from '../base/partial-path.js';
+import { NewFile } from '../base/new-file.js';
 import { catchingSignals, signalStatus } from './stop-signals.js';
 
 type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -12,42 +11,46 @@ type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
  * @throws the error of the source or of the file
  */
 export async function writeOutput(path: string, source: Source, cipher?: Transform): Promise<void> {
-  const write = (to: Writable, end = true) =>
-    cipher ? pipeline(source, cipher, to, { end }) : pipeline(source, to, { end });
-  if (path === '-') return write(process.stdout, false);
-  await completeFile(path, async (file, flags) => {
-    // Opened before anything can fail: a stream that opens the file by itself may do so after the error has removed it.
-    const handle = await open(file, flags);
-    await write(handle.createWriteStream());
+  if (path === '-') {
+    const end = { end: false };
+    return cipher ? pipeline(source, cipher, process.stdout, end) : pipeline(source, process.stdout, end);
+  }
+  await completeFile(path, (file) => {
+    const writeAll = async (chunks: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of chunks) await file.writeFile(chunk);
+    };
+    return cipher ? pipeline(source, cipher, writeAll) : pipeline(source, writeAll);
   });
 }
 
 /**
- * Lets `write` open a file with these flags, write and close it. The file has its final name only when it is complete: until then
- * it is a hidden one beside it, which an error or a signal removes. What is no regular file (a device, a pipe) is written
- * as it is. @throws what `write` throws
+ * Lets `write` write a file, which has its final name only when it is complete: an error, a signal or a kill leaves nothing under it. What
+ * is no regular file (a device, a pipe) is written as it is. `mode`: of a file that is new. @throws what `write` throws
  */
 export async function completeFile(
   path: string,
-  write: (file: string, flags: 'w' | 'wx') => Promise<void>,
+  write: (file: FileHandle) => Promise<void>,
+  mode?: number,
 ): Promise<void> {
   const existing = await stat(path).catch(() => undefined);
-  if (existing && !existing.isFile()) return write(path, 'w');
-  const target = existing ? await realpath(path) : path;
-  const partial = partialPath(target);
-  const remove = () => rmSync(partial, { force: true });
+  if (existing && !existing.isFile()) {
+    const device = await open(path, 'w');
+    try {
+      return await write(device);
+    } finally {
+      await device.close();
+    }
+  }
+  let begun: NewFile | undefined;
   const stop = (signal: NodeJS.Signals) => {
-    remove();
+    begun?.discard();
     process.exit(signalStatus(signal));
   };
   await catchingSignals(stop, async () => {
-    try {
-      await write(partial, 'wx');
-      if (existing) await chmod(partial, existing.mode);
-      await rename(partial, target);
-    } catch (error) {
-      remove();
-      throw error;
-    }
+    await using file = await NewFile.create(existing ? await realpath(path) : path, mode);
+    begun = file;
+    await write(file.handle);
+    if (existing) await file.handle.chmod(existing.mode);
+    await file.commit({ replace: true });
   });
 }

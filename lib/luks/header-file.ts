@@ -30,6 +30,11 @@ export class HeaderFile implements HeaderStorage {
     }
   }
 
+  /** What somebody else has opened, and closes. */
+  static of(file: FileHandle, path: string, size: number): HeaderFile {
+    return new HeaderFile(file, path, size);
+  }
+
   async read(into: Uint8Array, position: number): Promise<void> {
     for (let done = 0; done < into.length; ) {
       const { bytesRead } = await this.#file.read(into, done, into.length - done, position + done);

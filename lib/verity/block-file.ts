@@ -1,7 +1,7 @@
-import { rmSync, type Stats } from 'node:fs';
-import { type FileHandle, open, realpath, rename } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { binding } from '../base/binding.js';
-import { partialPath } from '../base/partial-path.js';
+import { NewFile } from '../base/new-file.js';
 import { blockDeviceSize, deviceNumbers } from '../dm/block-numbers.js';
 import { leadingHole } from '../dm/file-extent.js';
 import { isSameFile } from '../dm/same-file.js';
@@ -9,8 +9,8 @@ import { VerityError } from './error.js';
 import { superblockSize } from './superblock.js';
 
 /**
- * The data or the hash area's file: a regular file or a block device. A new one has a hidden name beside its own until
- * commit(), so that an error or a kill leaves no half of a tree under the name asked for; what exists is written in place,
+ * The data or the hash area's file: a regular file or a block device. A new one has its name from
+ * commit() on, so that an error or a kill leaves no half of a tree under the name asked for; what exists is written in place,
  * as veritysetup does, since it may hold more than the tree.
  */
 export class BlockFile {
@@ -19,14 +19,14 @@ export class BlockFile {
   readonly size: number;
   readonly #handle: FileHandle;
   readonly #stat: Stats;
-  #partial: string | undefined;
+  #new: NewFile | undefined;
 
-  private constructor(path: string, handle: FileHandle, stat: Stats, size: number, partial?: string) {
+  private constructor(path: string, handle: FileHandle, stat: Stats, size: number, created?: NewFile) {
     this.path = path;
     this.#handle = handle;
     this.#stat = stat;
     this.size = size;
-    this.#partial = partial;
+    this.#new = created;
   }
 
   /** Opens what is there. @throws VerityError in veritysetup's words */
@@ -63,20 +63,19 @@ export class BlockFile {
       throw cannotCreate(path, error);
     });
     if (target !== undefined) return BlockFile.open(path, 'r+');
-    const partial = partialPath(path);
-    const handle = await open(partial, 'wx+', 0o600).catch((error) => {
+    const created = await NewFile.create(path, 0o600).catch((error) => {
       throw cannotCreate(path, error);
     });
     try {
-      return new BlockFile(path, handle, await handle.stat(), 0, partial);
+      return new BlockFile(path, created.handle, await created.handle.stat(), 0, created);
     } catch (error) {
-      await handle.close().finally(() => rmSync(partial, { force: true }));
+      await created.close();
       throw cannotCreate(path, error as Error);
     }
   }
 
   get isNew(): boolean {
-    return this.#partial !== undefined;
+    return this.#new !== undefined;
   }
 
   /** Whether it is the same file or device. */
@@ -123,18 +122,12 @@ export class BlockFile {
 
   /** Gives a new file its name: see commitFiles. */
   async commit(): Promise<void> {
-    if (this.#partial === undefined) return;
-    await rename(this.#partial, this.path);
-    this.#partial = undefined;
+    await this.#new?.commit();
   }
 
-  /** Closes it; a new file that has not been committed is removed. */
+  /** Closes it; a new file that has not been committed is gone then. */
   async close(): Promise<void> {
-    try {
-      await this.#handle.close();
-    } finally {
-      if (this.#partial !== undefined) rmSync(this.#partial, { force: true });
-    }
+    await (this.#new ?? this.#handle).close();
   }
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();

@@ -1,7 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 export const program = new URL('../../lib/cli/main.js', import.meta.url).pathname;
 
@@ -42,4 +43,20 @@ export function verity(folder: string, args: string[]) {
 /** Starts `dmalg`, with its stdin and stdout as pipes. */
 export function startDmalg(folder: string, args: string[]) {
   return spawn(process.execPath, [program, ...args], { cwd: folder });
+}
+
+/** Waits until a process has a file open in a folder that has no name yet. */
+export async function untilOpened(child: ChildProcess, folder: string): Promise<void> {
+  const place = `${realpathSync(folder)}/#`;
+  const links = (): string[] => {
+    try {
+      return readdirSync(`/proc/${child.pid}/fd`).map((fd) => readlinkSync(`/proc/${child.pid}/fd/${fd}`));
+    } catch {
+      return []; // a descriptor was closed meanwhile
+    }
+  };
+  while (!links().some((link) => link.startsWith(place))) {
+    if (child.exitCode !== null) throw new Error(`it ended with status ${child.exitCode}`);
+    await nextTurn();
+  }
 }

@@ -136,6 +136,8 @@ FAULTY(off64_t, lseek64, (int fd, off64_t at, int whence), (fd, at, whence), NUL
 FAULTY(int, fchmod, (int fd, mode_t mode), (fd, mode), NULL, fd)
 FAULTY(int, chmod, (const char *path, mode_t mode), (path, mode), path, -1)
 FAULTY(int, rename, (const char *from, const char *to), (from, to), to, -1)
+FAULTY(int, linkat, (int from_fd, const char *from, int to_fd, const char *to, int flags),
+       (from_fd, from, to_fd, to, flags), to, -1)
 FAULTY(int, unlink, (const char *path), (path), path, -1)
 FAULTY(int, eventfd, (unsigned count, int flags), (count, flags), NULL, -1)
 FAULTY(int, socket, (int family, int type, int protocol), (family, type, protocol), NULL, -1)

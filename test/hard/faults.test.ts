@@ -21,6 +21,7 @@ const fileErrors: Record<string, readonly ErrorName[]> = {
   fsync: ['EIO'],
   chmod: ['EPERM'],
   rename: ['EACCES', 'ENOSPC', 'EIO'],
+  linkat: ['EEXIST', 'ENOSPC', 'EIO'],
   unlink: ['EACCES', 'EIO'],
 };
 const addonErrors: Record<string, readonly ErrorName[]> = {

@@ -6,7 +6,18 @@ import { deadline, draws, shuffled } from './seed.js';
 import { readFiles, Stage, untilLate } from './stage.js';
 
 /** Where what is on the disk changes. */
-const changes = ['open64', 'write', 'writev', 'pwrite64', 'ftruncate64', 'rename', 'unlink', 'fdatasync'];
+const changes = [
+  'open64',
+  'write',
+  'writev',
+  'pwrite64',
+  'ftruncate64',
+  'rename',
+  'linkat',
+  'unlink',
+  'fsync',
+  'fdatasync',
+];
 
 describe('kill -9 at a change of its files', function () {
   this.timeout(0);

@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { type LuksFormat, makeHeader, makeVolumeKey, writeNewVolume } from '../../luks/format.js';
 import { headerEnd } from '../../luks/header.js';
 import { HeaderFile } from '../../luks/header-file.js';
@@ -40,14 +40,9 @@ export async function format(invocation: Invocation): Promise<number> {
         await writeNewVolume(storage, header, first);
       };
       const create = (path: string, bytes: number) =>
-        completeFile(path, async (partial, flags) => {
-          const file = await open(partial, flags);
-          try {
-            await file.truncate(bytes);
-          } finally {
-            await file.close();
-          }
-          if (path === (headerPath ?? image)) await write(partial);
+        completeFile(path, async (file) => {
+          await file.truncate(bytes);
+          if (path === (headerPath ?? image)) await writeNewVolume(HeaderFile.of(file, path, bytes), header, first);
         });
       if (headerPath !== undefined) {
         const existing = await stat(headerPath).catch(() => undefined);

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { backUpHeader, backupSize, repairHeader, restoreHeader } from '../../luks/backup.js';
 import { convertToLuks1, convertToLuks2 } from '../../luks/convert.js';
 import { dumpJson, dumpText } from '../../luks/dump.js';
@@ -41,19 +40,7 @@ export async function headerBackup(invocation: Invocation): Promise<number> {
       ({ code }) => code !== 'ENOENT',
     );
     if (exists) throw new CliError(`--header-backup-file: '${path}' exists already; name another file`, Exit.busy);
-    await completeFile(path, async (partial, flags) => {
-      const file = await open(partial, flags, 0o400);
-      try {
-        await backUpHeader(storage, header, {
-          write: async (bytes, position) => {
-            await file.write(bytes, 0, bytes.length, position);
-          },
-        });
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    });
+    await completeFile(path, (file) => backUpHeader(storage, header, HeaderFile.of(file, path, 0)), 0o400);
     if (!flag(invocation, 'quiet'))
       process.stderr.write(
         `The header of ${backupSize(header)} bytes is in '${path}': keep it as safe as the passphrases.\n`,

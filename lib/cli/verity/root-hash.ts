@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { isSamePath } from '../../base/file-identity.js';
 import { VerityError } from '../../verity/error.js';
 import { parseRootHash } from '../../verity/root-hash.js';
@@ -55,7 +54,7 @@ export async function checkRootHashFile(path: string | undefined, others: (strin
 export async function writeRootHash(path: string | undefined, rootHash: Buffer): Promise<number> {
   if (path === undefined) return Exit.done;
   try {
-    await completeFile(path, (file, flag) => writeFile(file, rootHash.toString('hex'), { mode: 0o600, flag }));
+    await completeFile(path, (file) => file.writeFile(rootHash.toString('hex')), 0o600);
     return Exit.done;
   } catch (error) {
     process.stderr.write(`Cannot create root hash file ${path} for writing.\ndmalg: ${errorWords(error)}\n`);
