@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import type { DeviceError } from '../../lib/dm/device-error.js';
-import { openTable } from '../../lib/dm/open-table.js';
-import type { Reconnection } from '../../lib/nbd/client/client.js';
-import { Command, TransmissionFlag } from '../../lib/nbd/protocol.js';
-import { EagerClock } from '../support/eager-clock.js';
-import { FakeNbdServer, type FakePeer, type FakeRequest, simpleReply } from '../support/fake-nbd-server.js';
-import { ManualClock } from '../support/manual-clock.js';
+import type { DeviceError } from '../../../lib/dm/device-error.js';
+import { openTable } from '../../../lib/dm/open-table.js';
+import type { Reconnection } from '../../../lib/nbd/client/client.js';
+import { Command, TransmissionFlag } from '../../../lib/nbd/protocol.js';
+import { EagerClock } from '../../support/eager-clock.js';
+import { FakeNbdServer, type FakePeer, type FakeRequest, simpleReply } from '../../support/fake-nbd-server.js';
+import { ManualClock } from '../../support/manual-clock.js';
 
 const flags = TransmissionFlag.hasFlags | TransmissionFlag.sendFlush | TransmissionFlag.sendTrim;
 

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openTable } from '../../lib/dm/open-table.js';
-import { Disconnected } from '../../lib/nbd/inbound.js';
-import { Command, Option, OptionReply, ReplyType } from '../../lib/nbd/protocol.js';
-import type { Backing } from '../../lib/nbd/server/export.js';
-import { NbdServer, type NbdServerOptions } from '../../lib/nbd/server/server.js';
-import { activatedSockets } from '../../lib/nbd/server/socket-activation.js';
-import { ManualClock } from '../support/manual-clock.js';
-import { contextData, encodeRequest, goData, Peer, u16, u32, u64 } from '../support/nbd-peer.js';
+import { openTable } from '../../../lib/dm/open-table.js';
+import { Disconnected } from '../../../lib/nbd/inbound.js';
+import { Command, Option, OptionReply, ReplyType } from '../../../lib/nbd/protocol.js';
+import type { Backing } from '../../../lib/nbd/server/export.js';
+import { NbdServer, type NbdServerOptions } from '../../../lib/nbd/server/server.js';
+import { activatedSockets } from '../../../lib/nbd/server/socket-activation.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { contextData, encodeRequest, goData, Peer, u16, u32, u64 } from '../../support/nbd-peer.js';
 
 const mebibyte = 2 ** 20;
 

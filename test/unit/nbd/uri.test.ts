@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { formatNbdUri, isNbdUri, type NbdUri, parseNbdUri } from '../../lib/nbd/uri.js';
+import { formatNbdUri, isNbdUri, type NbdUri, parseNbdUri } from '../../../lib/nbd/uri.js';
 
 describe('NBD URI', () => {
   const tcp = (host: string, port: number, exportName: string) => ({ address: { host, port }, exportName, tls: false });

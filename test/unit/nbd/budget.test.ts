@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { LimitedLog } from '../../lib/base/limited-log.js';
-import { Budget, type Holder } from '../../lib/nbd/server/budget.js';
-import { BufferPool, bufferBytes } from '../../lib/nbd/server/buffer-pool.js';
-import { ManualClock } from '../support/manual-clock.js';
+import { LimitedLog } from '../../../lib/base/limited-log.js';
+import { Budget, type Holder } from '../../../lib/nbd/server/budget.js';
+import { BufferPool, bufferBytes } from '../../../lib/nbd/server/buffer-pool.js';
+import { ManualClock } from '../../support/manual-clock.js';
 
 const settle = () => new Promise(setImmediate);
 const idle: Holder = { stalledSince: () => undefined, evict: () => {} };

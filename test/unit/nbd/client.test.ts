@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Bio, type BioError, type BioFields } from '../../lib/dm/bio.js';
-import type { DeviceError } from '../../lib/dm/device-error.js';
-import { NbdDevice } from '../../lib/dm/nbd-device.js';
-import { openTable } from '../../lib/dm/open-table.js';
-import { TableError } from '../../lib/dm/table-error.js';
-import { Coverage } from '../../lib/nbd/client/coverage.js';
-import { NbdError } from '../../lib/nbd/client/error.js';
+import { Bio, type BioError, type BioFields } from '../../../lib/dm/bio.js';
+import type { DeviceError } from '../../../lib/dm/device-error.js';
+import { NbdDevice } from '../../../lib/dm/nbd-device.js';
+import { openTable } from '../../../lib/dm/open-table.js';
+import { TableError } from '../../../lib/dm/table-error.js';
+import { Coverage } from '../../../lib/nbd/client/coverage.js';
+import { NbdError } from '../../../lib/nbd/client/error.js';
 import {
   Command,
   CommandFlag,
@@ -16,7 +16,7 @@ import {
   ReplyType,
   requestBytes,
   TransmissionFlag,
-} from '../../lib/nbd/protocol.js';
+} from '../../../lib/nbd/protocol.js';
 import {
   chunk,
   exportReply,
@@ -26,7 +26,7 @@ import {
   numbers,
   optionReply,
   simpleReply,
-} from '../support/fake-nbd-server.js';
+} from '../../support/fake-nbd-server.js';
 
 const flags =
   TransmissionFlag.hasFlags | TransmissionFlag.sendFlush | TransmissionFlag.sendFua | TransmissionFlag.sendTrim;
@@ -184,7 +184,7 @@ describe('NBD client', function () {
     it('an idle device does not keep the process alive', async () => {
       await using server = await FakeNbdServer.listen((peer) => peer.negotiate({ flags }));
       // The server is in this process, which has to go on while the other one runs.
-      const module = new URL('../../lib/index.js', import.meta.url).href;
+      const module = new URL('../../../lib/index.js', import.meta.url).href;
       const text = `import { openTable } from '${module}'; await openTable('${server.table()}'); console.log('open');`;
       const output = await new Promise<string>((resolve, reject) => {
         execFile(process.execPath, ['--input-type=module', '-e', text], (error, stdout) =>
