@@ -28,7 +28,7 @@ async function run(invocation: Invocation): Promise<number> {
   const places = listenOn(invocation);
   const tls = await tlsOption(invocation);
   const limits = {
-    maxConnections: integerOption(invocation, 'max-connections', 256, 1, 65536),
+    maxClients: integerOption(invocation, 'max-clients', 256, 1, 65536),
     memory: integerOption(invocation, 'memory', 64, 32, 65536) * 2 ** 20,
   };
   const exports = await openExports(invocation);
@@ -195,8 +195,16 @@ export const serve: Command = {
     'tls-certs': { type: 'string', value: 'DIR', help: 'certificates of the server and its CA' },
     'tls-psk': { type: 'string', value: 'FILE', help: 'users and their keys' },
     'tls-verify-peer': { type: 'boolean', help: "clients have to have a certificate of the CA's, or a key" },
-    'max-connections': { type: 'string', value: 'N', help: 'clients at a time (default: 256)' },
-    memory: { type: 'string', value: 'MIB', help: 'for requests in flight, of all clients; 32 or more (default: 64)' },
+    'max-clients': {
+      type: 'string',
+      value: 'N',
+      help: 'clients at a time; then the one idle for longest gives way (default: 256)',
+    },
+    memory: {
+      type: 'string',
+      value: 'MIB',
+      help: 'for requests in flight, beside 64 KiB a client; 32 or more (default: 64)',
+    },
     direct: { type: 'boolean', help: 'read and write files past the page cache (O_DIRECT); not every file system can' },
     provider: provider!,
     engine: engine!,

@@ -47,23 +47,26 @@ export class Inbound {
     return bytes;
   }
 
-  /** Fills `bytes`. @throws Disconnected */
-  async into(bytes: Uint8Array): Promise<void> {
+  /** Fills `bytes`; `onChunk` hears the lengths of what comes. @throws Disconnected */
+  async into(bytes: Uint8Array, onChunk?: (length: number) => void): Promise<void> {
     for (let done = 0; done < bytes.length; ) {
       const chunk = this.#chunk(bytes.length - done);
       if (chunk) {
         bytes.set(chunk, done);
         done += chunk.length;
+        onChunk?.(chunk.length);
       } else await this.#more();
     }
   }
 
-  /** Reads past bytes that nobody wants. @throws Disconnected */
-  async skip(length: number): Promise<void> {
+  /** Reads past bytes that nobody wants; `onChunk` as for `into`. @throws Disconnected */
+  async skip(length: number, onChunk?: (length: number) => void): Promise<void> {
     for (let left = length; left > 0; ) {
       const chunk = this.#chunk(left);
-      if (chunk) left -= chunk.length;
-      else await this.#more();
+      if (chunk) {
+        left -= chunk.length;
+        onChunk?.(chunk.length);
+      } else await this.#more();
     }
   }
 

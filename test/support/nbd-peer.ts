@@ -5,10 +5,18 @@ import { magic } from '../../lib/nbd/protocol.js';
 
 /** A client that says whatever a test wants. */
 export class Peer {
+  static readonly #all = new Set<Peer>();
   readonly inbound: Inbound;
 
   private constructor(readonly socket: Socket) {
     this.inbound = new Inbound(socket);
+    Peer.#all.add(this);
+    socket.once('close', () => Peer.#all.delete(this));
+  }
+
+  /** Those that a test which has failed has left. */
+  static destroyAll(): void {
+    for (const peer of Peer.#all) peer.destroy();
   }
 
   static async connect(path: string): Promise<Peer> {

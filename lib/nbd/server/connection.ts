@@ -13,7 +13,8 @@ export class Connection {
   readonly #socket: Socket;
   readonly #options: NegotiationOptions;
   readonly #resources: Resources;
-  #session: Session | undefined;
+  /** Undefined until the client has an export. */
+  session: Session | undefined;
 
   constructor(socket: Socket, options: NegotiationOptions, resources: Resources) {
     this.#socket = socket;
@@ -23,22 +24,21 @@ export class Connection {
     socket.on('error', () => {});
   }
 
-  /** Whether it may give way to another one: it has no export yet. */
-  get idle(): boolean {
-    return this.#session === undefined && !this.#socket.destroyed;
+  get isOver(): boolean {
+    return this.#socket.destroyed;
   }
 
   /** Resolves when the connection is closed. Never rejects: what a client does wrong ends its connection. */
   async run(): Promise<void> {
-    const { budget, log } = this.#resources;
-    const cancel = budget.options.clock.after(handshakeTime, () => this.destroy());
+    const { clock, log } = this.#resources;
+    const cancel = clock.after(handshakeTime, () => this.destroy());
     try {
       const negotiated = await new Negotiation(this.#socket, this.#options).run();
       cancel();
       if (!negotiated) return await this.#hangUp(this.#socket);
       const { socket, inbound, agreement } = negotiated;
-      this.#session = new Session(socket, inbound, agreement, this.#resources);
-      await this.#session.run();
+      this.session = new Session(socket, inbound, agreement, this.#resources);
+      await this.session.run();
       await this.#hangUp(socket, inbound);
     } catch (error) {
       if (!(error instanceof Disconnected)) log(`a client was cut off: ${(error as Error).message}`);
@@ -50,7 +50,7 @@ export class Connection {
 
   /** Lets requests in flight be answered, and ends. A client that has no export yet is cut off. */
   drain(): void {
-    if (this.#session) this.#session.drain();
+    if (this.session) this.session.drain();
     else this.destroy();
   }
 
@@ -65,7 +65,7 @@ export class Connection {
     inbound?.release();
     socket.end();
     socket.resume();
-    const cancel = this.#resources.budget.options.clock.after(lingerTime, () => this.destroy());
+    const cancel = this.#resources.clock.after(lingerTime, () => this.destroy());
     await closed;
     cancel();
   }

@@ -19,24 +19,25 @@ export interface Failure {
   offset?: number;
 }
 
-/** Writes replies in the form that was agreed upon: structured ones, a single chunk each, or simple ones. */
+/** Writes replies in the form that was agreed upon: structured ones or simple ones. */
 export class ReplyEncoder {
-  readonly #structured: boolean;
+  readonly structured: boolean;
 
   constructor(structured: boolean) {
-    this.#structured = structured;
+    this.structured = structured;
   }
 
   /** That it was done. */
   done(request: Request): Buffer {
-    return this.#structured ? chunk(request, ReplyType.none, 0, 0) : simple(request, 0);
+    return this.structured ? chunk(request, ReplyType.none, 0, 0) : simple(request, 0);
   }
 
-  /** What stands before the data of a read that has succeeded. */
-  data(request: Request): Buffer {
+  /** What stands before the data of a read that has succeeded; with structured replies it may be a part, which is not the last. */
+  data(request: Request, isLast = true): Buffer {
     // A chunk of data has at least one byte.
-    if (!this.#structured || request.length === 0) return this.done(request);
+    if (!this.structured || request.length === 0) return this.done(request);
     const head = chunk(request, ReplyType.offsetData, 8, request.length);
+    if (!isLast) head.writeUInt16BE(0, 4);
     writeOffset(head, request.offset, structuredReplyBytes);
     return head;
   }
@@ -54,7 +55,7 @@ export class ReplyEncoder {
 
   failed(request: Request, { code, why, offset }: Failure): Buffer {
     const errno = NbdErrno[code];
-    if (!this.#structured) return simple(request, errno);
+    if (!this.structured) return simple(request, errno);
     const length = Buffer.byteLength(why);
     const type = offset === undefined ? ReplyType.error : ReplyType.errorOffset;
     const reply = chunk(request, type, 6 + length + (offset === undefined ? 0 : 8));
@@ -75,7 +76,7 @@ function simple({ cookieHigh, cookieLow }: Request, errno: number): Buffer {
   return reply;
 }
 
-/** The only chunk of a reply, with `room` for what it begins with; `more` bytes of it are not in the buffer. */
+/** The last chunk of a reply, with `room` for what it begins with; `more` bytes of it are not in the buffer. */
 function chunk({ cookieHigh, cookieLow }: Request, type: number, room: number, more = 0): Buffer {
   const reply = Buffer.allocUnsafe(structuredReplyBytes + room);
   reply.writeUInt32BE(magic.structuredReply, 0);

@@ -12,20 +12,22 @@ import { type ListenOn, listen } from './listen.js';
 import type { Resources } from './resources.js';
 import type { TlsUpgrade } from './tls-upgrade.js';
 
-/** Milliseconds that a client may keep others waiting for memory; and that requests in flight have when the server ends. */
+/** Milliseconds without progress after which a client gives way to a new one; and that requests in flight have when the server ends. */
 const patience = 10_000;
 const drainTime = 20_000;
 
 /** A connection's part of the memory: by default 4 MiB, which processors' caches hold and which fill any socket. */
 const shares = 16;
+/** Bytes of its own that each connection has beside it: sixteen requests of 4 KiB. */
+const reserve = 64 << 10;
 
 export interface NbdServerOptions {
   exports: readonly Export[];
   /** Without it there is none; `required`: nothing is answered without it. */
   tls?: { upgrade: TlsUpgrade; required: boolean };
-  /** Clients at a time. Default 256. */
-  maxConnections?: number;
-  /** Bytes of all requests that are being received or answered: 32 MiB or more. Default 64 MiB. */
+  /** Clients at a time; at the limit one that is idle gives way to a new one. Default 256. */
+  maxClients?: number;
+  /** Bytes of all requests that are being received or answered, beside 64 KiB of each client's own: 32 MiB or more. Default 64 MiB. */
   memory?: number;
   /** Hears what the server's owner should know: reads that failed, clients that were cut off. */
   log?: (line: string) => void;
@@ -37,22 +39,23 @@ export class NbdServer {
   readonly #exports: ReadonlyMap<string, Export>;
   readonly #options: NbdServerOptions;
   readonly #resources: Resources;
-  readonly #maxConnections: number;
+  readonly #maxClients: number;
   readonly #listeners: NetServer[] = [];
   /** The oldest first. */
   readonly #connections = new Map<Connection, Promise<void>>();
 
   /** @throws RangeError for too little memory, or two exports of one name */
   constructor(options: NbdServerOptions) {
-    const { exports, maxConnections = 256, memory = 64 << 20, log = () => {}, clock = systemClock } = options;
+    const { exports, maxClients = 256, memory = 64 << 20, log = () => {}, clock = systemClock } = options;
     if (memory < maxPayload) throw new RangeError(`memory: expected ${maxPayload} bytes or more, got ${memory}`);
     this.#exports = new Map(exports.map((each) => [each.name, each]));
     if (this.#exports.size < exports.length) throw new RangeError('exports: expected a name of its own for each');
     this.#options = options;
-    this.#maxConnections = maxConnections;
+    this.#maxClients = maxClients;
     const limited = new LimitedLog(log, clock);
     this.#resources = {
-      budget: new Budget({ total: memory, share: memory / shares, patience, clock }),
+      budget: new Budget({ reserve, total: memory, share: memory / shares }),
+      clock,
       buffers: new BufferPool(memory),
       log: (line) => limited.line(line),
     };
@@ -78,15 +81,12 @@ export class NbdServer {
     return addressOf(listener.address(), 'fd' in on ? on.fd : undefined);
   }
 
-  /** Takes a client that is connected. Where there are too many, the oldest that has no export yet gives way, or else the new one. */
+  /** Takes a client that is connected. Where there are too many, another one gives way, or the new one is refused. */
   serve(socket: Socket): void {
-    if (this.#connections.size >= this.#maxConnections) {
-      const idle = [...this.#connections.keys()].find((each) => each.idle);
-      if (!idle) {
-        socket.destroy();
-        return;
-      }
-      idle.destroy();
+    if (this.#connections.size >= this.#maxClients && !this.#makeRoom()) {
+      this.#resources.log(`a new client was refused: all ${this.#maxClients} clients (--max-clients) are being served`);
+      socket.destroy();
+      return;
     }
     const { tls } = this.#options;
     const connection = new Connection(socket, { exports: this.#exports, ...(tls && { tls }) }, this.#resources);
@@ -94,15 +94,45 @@ export class NbdServer {
     this.#connections.set(connection, over);
   }
 
+  /** Ends the oldest connection without an export; else the one that has been idle for longest; else one that has stalled for too long. */
+  #makeRoom(): boolean {
+    const all = [...this.#connections.keys()].filter(({ isOver }) => !isOver);
+    const now = this.#resources.clock.now();
+    const negotiating = all.find(({ session }) => !session);
+    const idle = longest(all, ({ session }) => session?.idleSince);
+    const stalled = longest(all, ({ session }) => session?.stalledSince);
+    const late = stalled && stalled.since <= now - patience ? stalled : undefined;
+    const chosen = negotiating ?? (idle ?? late)?.connection;
+    if (!chosen) return false;
+    const what = idle ? 'that was idle' : `that stalled (${chosen.session?.slowness})`;
+    if (!negotiating)
+      this.#resources.log(`a client ${what} gave way to a new one: --max-clients is ${this.#maxClients}`);
+    chosen.destroy();
+    return true;
+  }
+
   /** Takes no more clients and requests, and answers those that are in flight. Clients that do not take their answers are cut off. */
   async close(): Promise<void> {
     const closed = this.#listeners.splice(0).map((listener) => once(listener.close(), 'close'));
     for (const connection of this.#connections.keys()) connection.drain();
-    const { clock } = this.#resources.budget.options;
+    const { clock } = this.#resources;
     const cancel = clock.after(drainTime, () => {
       for (const connection of this.#connections.keys()) connection.destroy();
     });
     await Promise.all([...this.#connections.values(), ...closed]);
     cancel();
   }
+}
+
+/** The connection whose time, where it has one, is the earliest. */
+function longest(
+  connections: readonly Connection[],
+  time: (connection: Connection) => number | undefined,
+): { connection: Connection; since: number } | undefined {
+  let first: { connection: Connection; since: number } | undefined;
+  for (const connection of connections) {
+    const since = time(connection);
+    if (since !== undefined && (!first || since < first.since)) first = { connection, since };
+  }
+  return first;
 }

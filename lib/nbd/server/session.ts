@@ -7,6 +7,8 @@ import type { Account } from './budget.js';
 import { bufferBytes } from './buffer-pool.js';
 import type { Backing, Extent } from './export.js';
 import { allocationContext } from './meta-context.js';
+import { Outbound } from './outbound.js';
+import { MidReplyError, type Piecewise, readInPieces, writeInPieces } from './piecewise.js';
 import { ReplyEncoder } from './reply.js';
 import { parseRequest, payloadLength, type Refusal, type Request, refusal } from './request.js';
 import type { Resources } from './resources.js';
@@ -15,9 +17,13 @@ import { wholeBlocks, writeZeroes, zeroesAtOnce } from './zeroes.js';
 /** Requests of a connection that are not answered yet, before no more are read. The kernel's client has 128 at most. */
 const mostInFlight = 128;
 
+/** Bytes of a request's data that count as progress. */
+const progressBytes = 16 << 10;
+
 /**
  * The transmission phase of a connection. Requests are answered as their export finishes them, in any order; no more are read while the
- * connection has as many in flight as it may, or no bytes of the budget.
+ * connection has as many in flight as it may, or no bytes of the budget. One for which there are none even when it is alone goes piece by piece
+ * through the connection's own bytes.
  */
 export class Session {
   readonly #socket: Socket;
@@ -26,16 +32,17 @@ export class Session {
   readonly #resources: Resources;
   readonly #account: Account;
   readonly #replies: ReplyEncoder;
+  readonly #outbound: Outbound;
   #draining = false;
   #inFlight = 0;
   /** Who waits for a request to be over. */
   #wake: (() => void) | undefined;
-  #corked = false;
-  /** Replies that the socket has not taken yet, and since when it has taken none. */
-  #unsent = 0;
-  #unsentSince = 0;
-  /** Since when the data of a request has been coming. */
-  #payloadSince: number | undefined;
+  /** When the client took replies last. */
+  #tookAt = 0;
+  /** The data of a request that are coming: bytes in all and so far, and when the client had sent a part of them last. */
+  #payload: { total: number; received: number; since: number } | undefined;
+  /** Since when no request has been in flight. */
+  #idleSince: number;
 
   constructor(socket: Socket, inbound: Inbound, agreement: Agreement, resources: Resources) {
     this.#socket = socket;
@@ -43,13 +50,23 @@ export class Session {
     this.#agreement = agreement;
     this.#resources = resources;
     this.#replies = new ReplyEncoder(agreement.structured);
-    this.#account = resources.budget.open({
-      stalledSince: () => this.#stalledSince(),
-      evict: () => {
-        resources.log(`${this.#name()}: a client that does not read its replies, or send its data, was cut off`);
-        socket.destroy();
-      },
+    this.#idleSince = this.#now();
+    this.#outbound = new Outbound(socket, () => {
+      this.#tookAt = this.#now();
     });
+    this.#account = resources.budget.open();
+  }
+
+  /** Since when there has been nothing to do for this client, by the server's clock; undefined while there is. */
+  get idleSince(): number | undefined {
+    return this.#inFlight === 0 ? this.#idleSince : undefined;
+  }
+
+  /** Since when the client has neither sent nor taken enough of what is in flight; undefined while that is the server's turn. */
+  get stalledSince(): number | undefined {
+    const took = this.#outbound.unsent > 0 ? this.#tookAt : Number.POSITIVE_INFINITY;
+    const since = Math.min(took, this.#payload?.since ?? Number.POSITIVE_INFINITY);
+    return since === Number.POSITIVE_INFINITY ? undefined : since;
   }
 
   /**
@@ -69,7 +86,6 @@ export class Session {
       if (!(error instanceof Disconnected)) throw error;
     } finally {
       while (this.#inFlight > 0) await this.#over();
-      this.#account.close();
     }
   }
 
@@ -85,21 +101,51 @@ export class Session {
     while (this.#inFlight === mostInFlight) await this.#over();
     const needed = wrong ? 0 : memoryOf(request);
     const cost = bufferBytes(needed);
-    await this.#account.take(cost);
-    if (this.#socket.destroyed) {
-      // It has gone while it waited, and what it asked for is not worth the work.
-      this.#account.give(cost);
-      return;
+    this.#inFlight++;
+    while (!this.#account.take(cost)) {
+      if (this.#inFlight === 1) return await this.#acceptInPieces(request);
+      await this.#over();
     }
+    // It may have gone meanwhile; what it asked for is not worth the work.
+    if (this.#socket.destroyed) return this.#release(cost, undefined);
     const buffer =
       needed > 0 && request.command !== Command.writeZeroes ? this.#resources.buffers.take(needed) : undefined;
-    this.#inFlight++;
     try {
       const bytes = await this.#receive(request, wrong, buffer);
-      void this.#answer(request, wrong, bytes).then((reply) => this.#send(reply, cost, buffer));
+      void this.#answer(request, wrong ?? (() => this.#perform(request, bytes))).then((reply) =>
+        this.#outbound.send(reply, () => this.#release(cost, buffer)),
+      );
     } catch (error) {
       this.#release(cost, buffer);
       throw error;
+    }
+  }
+
+  /** Serves a request with no more than the connection's own bytes, and lets nothing else happen meanwhile. @throws Disconnected, MidReplyError */
+  async #acceptInPieces(request: Request): Promise<void> {
+    const { command, offset, length, flags } = request;
+    const { backing } = this.#agreement.export;
+    const bytes = this.#resources.budget.options.reserve;
+    this.#account.take(bytes);
+    const buffer = this.#resources.buffers.take(bytes);
+    const send = async (parts: readonly Uint8Array[]) => {
+      await new Promise<void>((resolve) => this.#outbound.send(parts, resolve));
+      if (this.#socket.destroyed) throw new Disconnected('the connection was closed in the middle of a reply');
+    };
+    const work: Piecewise = { request, backing, buffer, send };
+    try {
+      const reply = await this.#answer(request, async () => {
+        if (command === Command.read) return await readInPieces(work, this.#replies);
+        if (command === Command.write) {
+          this.#payload = { total: length, received: 0, since: this.#now() };
+          await writeInPieces(work, (piece) => this.#inbound.into(piece, this.#onPayload));
+          this.#payload = undefined;
+        } else await this.#zero(offset, length, flags, bytes);
+        return [this.#replies.done(request)];
+      });
+      await send(reply);
+    } finally {
+      this.#release(bytes, buffer);
     }
   }
 
@@ -108,24 +154,32 @@ export class Session {
     const payload = payloadLength(request);
     const bytes = buffer.subarray(0, request.length);
     if (payload === 0) return bytes;
-    this.#payloadSince = this.#now();
-    await (wrong ? this.#inbound.skip(payload) : this.#inbound.into(bytes));
-    this.#payloadSince = undefined;
+    this.#payload = { total: payload, received: 0, since: this.#now() };
+    await (wrong ? this.#inbound.skip(payload, this.#onPayload) : this.#inbound.into(bytes, this.#onPayload));
+    this.#payload = undefined;
     return bytes;
   }
 
-  /** What is to be sent, once the export has done what was asked. */
-  async #answer(request: Request, wrong: Refusal | undefined, bytes: Buffer): Promise<Buffer[]> {
-    if (wrong) return [this.#replies.failed(request, wrong)];
+  readonly #onPayload = (length: number): void => {
+    const payload = this.#payload!;
+    const before = Math.floor(payload.received / progressBytes);
+    payload.received += length;
+    if (Math.floor(payload.received / progressBytes) > before) payload.since = this.#now();
+  };
+
+  /** What is to be sent, once the export has done what was asked. @throws Disconnected, MidReplyError */
+  async #answer(request: Request, work: Refusal | (() => Promise<Uint8Array[]>)): Promise<Uint8Array[]> {
+    if (typeof work === 'object') return [this.#replies.failed(request, work)];
     try {
-      return await this.#perform(request, bytes);
+      return await work();
     } catch (error) {
+      if (error instanceof Disconnected || error instanceof MidReplyError) throw error;
       this.#resources.log(`${this.#name()}: ${error instanceof Error ? error.message : error}`);
       return [this.#replies.failed(request, backingFailure(error, request))];
     }
   }
 
-  async #perform(request: Request, bytes: Buffer): Promise<Buffer[]> {
+  async #perform(request: Request, bytes: Buffer): Promise<Uint8Array[]> {
     const { command, offset, length } = request;
     const { backing } = this.#agreement.export;
     const fua = (request.flags & CommandFlag.fua) !== 0;
@@ -147,8 +201,7 @@ export class Session {
         break;
       }
       case Command.writeZeroes:
-        await writeZeroes(backing, offset, length, (request.flags & CommandFlag.noHole) === 0);
-        if (fua) await backing.flush();
+        await this.#zero(offset, length, request.flags, zeroesAtOnce);
         break;
       case Command.blockStatus:
         return [this.#replies.allocation(request, allocationContext.id, someExtents(backing, request))];
@@ -156,31 +209,16 @@ export class Session {
     return [this.#replies.done(request)];
   }
 
-  /** Replies that are ready in one turn of the loop go out with one system call. */
-  #send(reply: Buffer[], cost: number, buffer: Buffer | undefined): void {
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    if (this.#unsent++ === 0) this.#unsentSince = this.#now();
-    const last = reply.length - 1;
-    for (let index = 0; index < last; index++) this.#socket.write(reply[index]!);
-    // Where the client has gone it is called, too.
-    this.#socket.write(reply[last]!, () => {
-      this.#unsent--;
-      this.#unsentSince = this.#now();
-      this.#release(cost, buffer);
-    });
+  async #zero(offset: number, length: number, flags: number, atOnce: number): Promise<void> {
+    const { backing } = this.#agreement.export;
+    await writeZeroes(backing, offset, length, { punch: (flags & CommandFlag.noHole) === 0, atOnce });
+    if (flags & CommandFlag.fua) await backing.flush();
   }
 
   #release(cost: number, buffer: Buffer | undefined): void {
     if (buffer) this.#resources.buffers.give(buffer);
     this.#account.give(cost);
-    this.#inFlight--;
+    if (--this.#inFlight === 0) this.#idleSince = this.#now();
     this.#wake?.();
   }
 
@@ -194,14 +232,18 @@ export class Session {
     });
   }
 
-  #stalledSince(): number | undefined {
-    const unsent = this.#unsent > 0 ? this.#unsentSince : Number.POSITIVE_INFINITY;
-    const since = Math.min(unsent, this.#payloadSince ?? Number.POSITIVE_INFINITY);
-    return since === Number.POSITIVE_INFINITY ? undefined : since;
+  /** What its client is slow with, for the log. */
+  get slowness(): string {
+    const now = this.#now();
+    const seconds = (since: number) => `${((now - since) / 1000).toFixed(0)} s`;
+    const payload = this.#payload;
+    if (payload && !(this.#outbound.unsent > 0 && this.#tookAt < payload.since))
+      return `of ${payload.total} bytes to write it has sent ${payload.received}, and next to nothing for ${seconds(payload.since)}`;
+    return `it has not read replies for ${seconds(this.#tookAt)}, ${this.#outbound.unsent} bytes wait`;
   }
 
   #now(): number {
-    return this.#resources.budget.options.clock.now();
+    return this.#resources.clock.now();
   }
 
   #name(): string {

@@ -1,79 +1,39 @@
 import { expect } from 'chai';
 import { LimitedLog } from '../../../lib/base/limited-log.js';
-import { Budget, type Holder } from '../../../lib/nbd/server/budget.js';
+import { Budget } from '../../../lib/nbd/server/budget.js';
 import { BufferPool, bufferBytes } from '../../../lib/nbd/server/buffer-pool.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
-const settle = () => new Promise(setImmediate);
-const idle: Holder = { stalledSince: () => undefined, evict: () => {} };
-
 describe('budget of an NBD server', () => {
-  const open = () => {
-    const clock = new ManualClock();
-    return { clock, budget: new Budget({ total: 100, share: 30, patience: 1000, clock }) };
-  };
+  const open = () => new Budget({ reserve: 10, total: 100, share: 60 });
 
-  it('gives at once what there is, and in line what is given back', async () => {
-    const { budget } = open();
-    const entered: string[] = [];
-    const [a, b, c, d] = [budget.open(idle), budget.open(idle), budget.open(idle), budget.open(idle)];
-    expect([a.take(60), b.take(40)]).to.deep.equal([undefined, undefined]);
-    void c.take(50)!.then(() => entered.push('c'));
-    void d.take(1)!.then(() => entered.push('d'));
+  it('gives beyond reserves what there is, and again what is given back', () => {
+    const budget = open();
+    const [a, b, c] = [budget.open(), budget.open(), budget.open()];
+    expect([a.take(110), b.take(11), budget.used]).to.deep.equal([true, false, 110]);
+    a.give(30);
+    expect([b.take(40), c.take(11), budget.used]).to.deep.equal([true, false, 120]);
+    a.give(80);
     b.give(40);
-    await settle();
-    expect(entered).to.deep.equal([]); // what needs more is not overtaken
-    a.give(60);
-    await settle();
-    expect([entered, budget.used]).to.deep.equal([['c', 'd'], 51]);
+    expect([c.take(110), budget.used]).to.deep.equal([true, 110]);
   });
 
-  it('a connection that has used up its share waits for itself alone', async () => {
-    const { budget, clock } = open();
-    const [greedy, other] = [budget.open(idle), budget.open(idle)];
-    expect(greedy.take(20)).to.equal(undefined);
-    let entered = false;
-    void greedy.take(20)!.then(() => {
-      entered = true;
-    });
-    expect(other.take(60)).to.equal(undefined);
-    other.give(60);
-    expect(clock.timers).to.equal(0);
-    greedy.give(20);
-    await settle();
-    expect([entered, budget.used]).to.deep.equal([true, 20]);
+  it('each account has its reserve, whatever the others hold', () => {
+    const budget = open();
+    for (const bytes of [60, 60]) expect(budget.open().take(bytes)).to.equal(true);
+    for (let index = 0; index < 100; index++) {
+      const small = budget.open();
+      expect([small.take(4), small.take(6), small.take(1)]).to.deep.equal([true, true, false]);
+      small.give(6);
+      expect([small.take(6), small.take(1)]).to.deep.equal([true, false]);
+    }
   });
 
-  it('evicts who does not take or send its bytes, once others have waited for long enough', async () => {
-    const { budget, clock } = open();
-    const evicted: string[] = [];
-    const holder = (name: string, stalled: boolean) => {
-      const since = stalled ? clock.now() : undefined;
-      const account = budget.open({
-        stalledSince: () => since,
-        evict: () => {
-          evicted.push(name);
-          account.give(account.used);
-        },
-      });
-      return account;
-    };
-    holder('slow', true).take(50);
-    holder('busy', false).take(50);
-    clock.pass(5000);
-    expect(evicted).to.deep.equal([]); // nobody waits
-    let entered = false;
-    void budget
-      .open(idle)
-      .take(10)!
-      .then(() => {
-        entered = true;
-      });
-    clock.pass(999);
-    expect(evicted).to.deep.equal([]);
-    clock.pass(1);
-    await settle();
-    expect([evicted, entered, clock.timers]).to.deep.equal([['slow'], true, 0]);
+  it('an account that holds something gets no more than its share, one that holds nothing what it needs', () => {
+    const account = open().open();
+    expect([account.take(1), account.take(60), account.take(59)]).to.deep.equal([true, false, true]);
+    account.give(60);
+    expect(account.take(110)).to.equal(true);
   });
 });
 

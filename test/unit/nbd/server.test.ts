@@ -20,14 +20,32 @@ class HeldBacking implements Backing {
   readonly blockSize = 512;
   readonly discards = true;
   readonly discardsToZero = true;
+  readonly bytes = Buffer.alloc(this.size);
   readonly held: (() => void)[] = [];
+  /** Reads and writes of it fail. */
+  badByte = -1;
   #wake = () => {};
 
-  read(): Promise<void> {
-    return new Promise((resolve) => {
+  async read(offset: number, into: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve) => {
       this.held.push(resolve);
       this.#wake();
     });
+    this.#check(offset, into.length);
+    into.set(this.bytes.subarray(offset, offset + into.length));
+  }
+
+  #check(offset: number, length: number): void {
+    if (this.badByte >= offset && this.badByte < offset + length) throw new Error('EIO: bad');
+  }
+
+  /** Ends all that are held, and later ones at once. */
+  release(): void {
+    for (const end of this.held.splice(0)) end();
+    this.held.push = (end) => {
+      end();
+      return 0;
+    };
   }
 
   /** Resolves when so many reads are held. */
@@ -38,7 +56,10 @@ class HeldBacking implements Backing {
       });
   }
 
-  async write(): Promise<void> {}
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#check(offset, bytes.length);
+    this.bytes.set(bytes, offset);
+  }
   async flush(): Promise<void> {}
   async discard(): Promise<void> {}
   extents(_: number, length: number) {
@@ -49,19 +70,28 @@ class HeldBacking implements Backing {
 describe('NBD server', () => {
   let folder: string;
   let server: NbdServer;
+  let log: string[];
+  let backing: Backing;
   const path = () => join(folder, 'socket');
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'dmalg-nbd-'));
   });
   afterEach(async () => {
+    Peer.destroyAll();
+    if (backing instanceof HeldBacking) backing.release();
     await server.close();
     rmSync(folder, { recursive: true });
   });
 
-  async function start(backing?: Backing, options: Partial<NbdServerOptions> = {}): Promise<void> {
-    const device = backing ?? (await openTable('0 16 linear ram:8192 0'));
-    const rest = { name: 'other', readOnly: true, backing: device };
-    server = new NbdServer({ exports: [{ name: '', readOnly: false, backing: device }, rest], ...options });
+  async function start(what?: Backing, options: Partial<NbdServerOptions> = {}): Promise<void> {
+    backing = what ?? (await openTable('0 16 linear ram:8192 0'));
+    const rest = { name: 'other', readOnly: true, backing };
+    log = [];
+    server = new NbdServer({
+      exports: [{ name: '', readOnly: false, backing }, rest],
+      log: (line) => log.push(line),
+      ...options,
+    });
     await server.listen({ path: path() });
   }
 
@@ -220,29 +250,169 @@ describe('NBD server', () => {
     expect([server.connections, server.memoryUsage.inFlight]).to.deep.equal([0, 0]);
   });
 
-  it('a client that asks and does not read holds no more than its share, and goes when others need it', async () => {
-    const clock = new ManualClock();
-    const backing = new HeldBacking();
-    await start(backing, { memory: 32 * mebibyte, clock });
-    // One request is more than a share: each has that one in the export, and no more are read.
-    const greedy = await Promise.all(Array.from({ length: 4 }, () => ready()));
-    for (const peer of greedy)
-      for (let index = 0; index < 8; index++) peer.request({ command: Command.read, length: 8 * mebibyte });
-    await backing.reads(4);
-    expect(server.memoryUsage.inFlight).to.equal(32 * mebibyte);
-    const patient = await ready();
-    patient.request({ command: Command.read, length: 4096 });
-    for (const end of backing.held.splice(0)) end();
+  /** Four clients hold all memory: with writes whose data do not come, and with replies that they do not read. */
+  async function crowd(options: Partial<NbdServerOptions> = {}): Promise<Peer[]> {
+    await start(new HeldBacking(), { memory: 32 * mebibyte, ...options });
+    const held = backing as HeldBacking;
+    const peers = await Promise.all(Array.from({ length: 4 }, () => ready()));
+    for (const peer of peers.slice(0, 2))
+      peer.request({ command: Command.write, length: 8 * mebibyte, data: Buffer.alloc(1) });
+    for (const peer of peers.slice(2))
+      for (let index = 0; index < 3; index++) peer.request({ command: Command.read, length: 8 * mebibyte });
+    await held.reads(2);
+    while (server.memoryUsage.inFlight < 32 * mebibyte) await new Promise(setImmediate);
     // The replies of eight mebibytes fill the sockets, and nobody reads them.
+    held.release();
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
     expect(server.memoryUsage.inFlight).to.equal(32 * mebibyte);
-    clock.pass(10_000);
-    clock.pass(10_000);
+    return peers;
+  }
+
+  for (const structured of [false, true])
+    it(`requests of any length are answered while others hold all memory, ${structured ? 'structured' : 'simple'} replies`, async () => {
+      const peers = await crowd();
+      const honest = await ready(structured);
+      const pattern = Buffer.from(Array.from({ length: mebibyte }, (_, index) => (index * 31) >> 3));
+      const check = async (request: Parameters<Peer['request']>[0], expected = Buffer.alloc(0)) => {
+        honest.request({ cookie: 5n, ...request });
+        if (!structured) {
+          const { error, cookie, data } = await honest.simpleReply(expected.length);
+          expect([error, cookie, data.equals(expected)]).to.deep.equal([0, 5n, true]);
+          return;
+        }
+        const got = Buffer.alloc(expected.length);
+        for (let flags = 0; flags === 0; ) {
+          const chunk = await honest.chunk();
+          flags = chunk.flags;
+          expect([chunk.cookie, chunk.type & 0x8000]).to.deep.equal([5n, 0]);
+          if (chunk.type === ReplyType.offsetData)
+            chunk.payload.copy(got, Number(chunk.payload.readBigUInt64BE() - (request.offset ?? 0n)), 8);
+        }
+        expect(got.equals(expected)).to.equal(true);
+      };
+      const store = backing as HeldBacking;
+      await check({ command: Command.write, offset: 777n, length: mebibyte, data: pattern });
+      expect(store.bytes.subarray(777, 777 + mebibyte).equals(pattern)).to.equal(true);
+      await check({ command: Command.read, offset: 777n, length: mebibyte }, pattern);
+      await check({ command: Command.writeZeroes, flags: 2, offset: 1000n, length: 300_000 });
+      expect(store.bytes.subarray(1000, 301_000).equals(Buffer.alloc(300_000))).to.equal(true);
+      await check({ command: Command.read, offset: 0n, length: 4096 }, Buffer.from(store.bytes.subarray(0, 4096)));
+      expect([server.memoryUsage.inFlight, log]).to.deep.equal([32 * mebibyte, []]);
+      for (const peer of [...peers, honest]) peer.destroy();
+    });
+
+  it('an error in a later piece is the error of the request; where the reply says otherwise already, the end of the connection', async () => {
+    const peers = await crowd();
+    const store = backing as HeldBacking;
+    store.badByte = 200_000;
+    const [simple, chunks] = [await ready(), await ready(true)];
+    simple.request({ command: Command.write, length: mebibyte, data: Buffer.alloc(mebibyte) });
+    expect((await simple.simpleReply()).error).to.equal(5);
+    simple.request({ command: Command.read, offset: 190_000n, length: mebibyte });
+    expect((await simple.simpleReply()).error).to.equal(5);
+    chunks.request({ command: Command.read, length: mebibyte });
+    const seen = [];
+    for (let flags = 0; flags === 0; ) {
+      const chunk = await chunks.chunk();
+      flags = chunk.flags;
+      seen.push(chunk.type);
+    }
+    expect(seen).to.deep.equal([...Array(seen.length - 1).fill(ReplyType.offsetData), ReplyType.error]);
+    expect(seen.length).to.be.above(1);
+    simple.request({ command: Command.read, length: mebibyte });
+    await isCutOff(simple);
+    expect(log.at(-1)).to.contain('a client was cut off: a read failed after its reply had begun');
+    for (const peer of [...peers, chunks]) peer.destroy();
+  });
+
+  it('200 clients that announce 4 MiB and send a byte keep nobody waiting', async () => {
+    await start(new HeldBacking());
+    const slow = await Promise.all(Array.from({ length: 200 }, () => ready()));
+    for (const peer of slow) peer.request({ command: Command.write, length: 4 * mebibyte, data: Buffer.alloc(1) });
+    while (server.memoryUsage.inFlight < 64 * mebibyte) await new Promise(setImmediate);
+    const honest = await ready();
+    for (const length of [4096, mebibyte]) {
+      honest.request({ command: Command.write, length, data: Buffer.alloc(length) });
+      expect((await honest.simpleReply()).error).to.equal(0);
+    }
+    expect(server.memoryUsage.inFlight).to.be.at.most(64 * mebibyte + 200 * (64 << 10));
+    for (const peer of [...slow, honest]) peer.destroy();
+  });
+
+  it('the client that was idle for longest gives way to a new one, and the log says so', async () => {
+    const clock = new ManualClock();
+    const backing = new HeldBacking();
+    await start(backing, { clock, maxClients: 3 });
+    const first = await ready();
+    clock.pass(1);
+    const second = await ready();
+    clock.pass(1);
+    first.request({ command: Command.flush });
+    await first.simpleReply();
+    const busy = await ready();
+    busy.request({ command: Command.read, length: 512 });
     await backing.reads(1);
-    for (const end of backing.held.splice(0)) end();
-    expect((await patient.simpleReply(4096)).error).to.equal(0);
-    expect(server.memoryUsage.buffers).to.be.at.most(32 * mebibyte);
-    for (const peer of [...greedy, patient]) peer.destroy();
+    clock.pass(1);
+    const fourth = await ready();
+    await isCutOff(second);
+    expect(log).to.deep.equal(['a client that was idle gave way to a new one: --max-clients is 3']);
+    backing.held.splice(0)[0]!();
+    expect((await busy.simpleReply(512)).error).to.equal(0);
+    for (const peer of [first, busy, fourth]) peer.destroy();
+  });
+
+  it('where all clients are being served a new one is refused', async () => {
+    await start(new HeldBacking(), { maxClients: 2 });
+    const peers = [await ready(), await ready()];
+    for (const peer of peers) peer.request({ command: Command.read, length: 512 });
+    await (backing as HeldBacking).reads(2);
+    await isCutOff(await Peer.connect(path()));
+    expect(log).to.deep.equal(['a new client was refused: all 2 clients (--max-clients) are being served']);
+    for (const peer of peers) peer.destroy();
+  });
+
+  /** Resolves when the server has seen what others had sent or taken before. */
+  async function arrived(peer: Peer): Promise<void> {
+    for (let index = 0; index < 3; index++) {
+      peer.request({ command: Command.flush });
+      await peer.simpleReply();
+    }
+  }
+
+  it('one that has stalled gives way, one that makes progress does not, and the log says what was slow', async () => {
+    const clock = new ManualClock();
+    const peers = await crowd({ clock, maxClients: 5 });
+    const [writer, drip, reader] = peers;
+    const witness = await ready();
+    await reader!.inbound.take(16);
+    for (let round = 0; round < 3; round++) {
+      writer!.socket.write(Buffer.alloc(64 << 10));
+      drip!.socket.write(Buffer.alloc(1));
+      await reader!.inbound.take(512 << 10);
+      await arrived(witness);
+      clock.pass(6000);
+    }
+    /** Somebody who is being served, and is no slower than the others. */
+    const busy = async (peer: Peer) => {
+      const before = server.memoryUsage.inFlight;
+      peer.request({ command: Command.write, length: 100, data: Buffer.alloc(1) });
+      while (server.memoryUsage.inFlight === before) await new Promise(setImmediate);
+    };
+    await busy(witness);
+    const newcomer = await ready();
+    await isCutOff(drip!);
+    await busy(newcomer);
+    const next = await ready();
+    await isCutOff(peers[3]!);
+    await busy(next);
+    await isCutOff(await Peer.connect(path()));
+    expect(log[0]).to.equal(
+      'a client that stalled (of 8388608 bytes to write it has sent 4, and next to nothing for 18 s) gave way to a new one: --max-clients is 5',
+    );
+    expect(log[1]).to.match(
+      /^a client that stalled \(it has not read replies for 18 s, \d+ bytes wait\) gave way to a new one: --max-clients is 5$/,
+    );
+    for (const peer of [writer!, reader!, witness, newcomer, next]) peer.destroy();
   });
 
   it('reads no more of a connection that has 128 requests in flight', async () => {
@@ -263,7 +433,7 @@ describe('NBD server', () => {
 
   it('a thousand silent connections keep nobody out, and go when their time is over', async () => {
     const clock = new ManualClock();
-    await start(undefined, { clock, maxConnections: 100 });
+    await start(undefined, { clock, maxClients: 100 });
     const good = await ready();
     const silent: Peer[] = [];
     for (let index = 0; index < 1000; index++) silent.push(await Peer.connect(path()));
