@@ -78,8 +78,8 @@ napi_value op_run(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// (op, flags, iv, assoc, src, dst, salt): the data into the op, ahead of its IV. The hazard experiment alone
-// (Staged::all) does this to an op whose last request is still in flight.
+// (op, flags, iv, assoc, src, dst, salt): the data into the op, ahead of its IV. With Staged::all, which the kernel's
+// ops alone take, its last request may still be in flight: lib/crypto/request/shared-op.ts.
 Napi::Value op_stage(const Napi::CallbackInfo& info) {
   napi_value args[7];
   for (size_t i = 0; i < 7; i++) args[i] = info[i];
@@ -87,6 +87,7 @@ Napi::Value op_stage(const Napi::CallbackInfo& info) {
   if (!op || !*op) return number(info.Env(), -EBADF);
   Unit unit;
   if (!unit_of(info.Env(), args + 1, &unit)) return number(info.Env(), -EINVAL);
+  if (unit.staged == Staged::all && !(*op)->kernel()) return number(info.Env(), -EOPNOTSUPP);
   if ((*op)->users && unit.staged != Staged::all) return number(info.Env(), -EBUSY);
   return number(info.Env(), (*op)->stage(unit));
 }

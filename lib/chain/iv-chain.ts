@@ -6,9 +6,9 @@ import type { Request } from '../crypto/request/request.js';
 import type { Tfm } from '../crypto/request/tfm.js';
 import { ChainError } from './chain-error.js';
 import { type ChainDone, Deliveries, type Item } from './deliveries.js';
+import { type ChainMode, chainModes, type ModeRow, modeRows } from './modes.js';
 
-export type ChainMode = 'inline' | 'mutex' | 'staged' | 'socket' | 'resolved' | 'hazard';
-export const chainModes: readonly ChainMode[] = ['inline', 'mutex', 'staged', 'socket', 'resolved', 'hazard'];
+export type { ChainMode } from './modes.js';
 
 /**
  * Requests taken beyond those that op sockets hold, so that one is always at hand when a socket gets free: whoever
@@ -19,13 +19,13 @@ const backlog = 8;
 export interface IvChainOptions {
   mode: ChainMode;
   direction: Direction;
-  /** The IV of the first request. Not for `inline` and `hazard`, whose requests bring their own. */
+  /** The IV of the first request. Not for `inline`, whose requests bring their own. */
   iv?: Uint8Array;
   /** inline, resolved: requests in flight. staged: requests whose data waits in op sockets behind the one that runs. */
   depth?: number;
 }
 
-/** One op socket, or a half of one in the hazard experiment. */
+/** One op socket. */
 interface Slot {
   request: Request;
   /** The IV of its request: engines read it until the request has completed. */
@@ -44,7 +44,6 @@ interface Slot {
  *   message sets it and the read starts.
  * - `socket`: the kernel carries the IV on one op socket; no control message after the first.
  * - `resolved`: the next IV is known without the result (CBC decryption, CTR): the chain dissolves and runs in parallel.
- * - `hazard`: what goes wrong when the next request is put into an op socket whose last one is still in flight.
  *
  * An error stops the chain: the requests behind it fail with a ChainError, and their op sockets are emptied. The tfm
  * stays usable; open a new chain on it.
@@ -53,6 +52,7 @@ export class IvChain {
   readonly mode: ChainMode;
   readonly direction: Direction;
   readonly depth: number;
+  readonly #row: ModeRow;
   readonly #tfm: Tfm;
   readonly #rule: IvRule | undefined;
   readonly #granularity: number;
@@ -86,15 +86,17 @@ export class IvChain {
     if (tfm.type !== 'skcipher' || ivSize === 0)
       throw new TypeError(`tfm: expected a skcipher with an IV, got ${tfm.type} ${tfm.name}`);
     this.mode = mode;
+    this.#row = modeRows[mode];
     this.direction = direction;
     this.depth = depth;
     this.#tfm = tfm;
     this.#rule = tfm.ivRule;
-    this.#checkMode();
+    const refusal = this.#row.refusal(tfm, this.#rule, direction);
+    if (refusal) throw new TypeError(`mode: ${mode} ${refusal}`);
     this.#granularity = this.#rule?.granularity(ivSize) ?? ivSize;
     this.#iv = new Uint8Array(ivSize);
     this.#nextIv = new Uint8Array(ivSize);
-    if (!this.#independent) {
+    if (!this.#row.ownIvs) {
       const { iv } = options;
       if (iv === undefined) throw new TypeError(`iv: expected the IV of the first request for mode ${mode}, got none`);
       checkBytes('iv', iv);
@@ -114,7 +116,7 @@ export class IvChain {
   }
 
   /**
-   * Accepts the next request of the series. `iv` only for `inline` and `hazard`. Never 'done': completions come later.
+   * Accepts the next request of the series. `iv` only for `inline`. Never 'done': completions come later.
    * 'busy' means accepted, but stop until room(). The buffers must not be touched until then.
    * @throws TypeError, RangeError when the request itself is wrong; nothing has been accepted then
    */
@@ -122,12 +124,12 @@ export class IvChain {
     this.#check(src, dst, iv);
     const index = this.#accepted++;
     const item: Item = { index, src, dst, iv, done, outcome: undefined };
-    this.#deliveries.accept(item, this.mode === 'resolved');
+    this.#deliveries.accept(item, this.#inOrder);
     if (this.#failure) {
       this.#deliver(item, this.#failure, 0, false);
       return 'in progress';
     }
-    if (this.mode === 'resolved') this.#resolve(item);
+    if (this.#inOrder) this.#resolve(item);
     this.#waiting.push(item);
     this.#pump();
     return this.#waiting.length >= backlog ? 'busy' : 'in progress';
@@ -168,30 +170,16 @@ export class IvChain {
     this.close();
   }
 
-  get #independent(): boolean {
-    return this.mode === 'inline' || this.mode === 'hazard';
-  }
-
-  #checkMode(): void {
-    const { name, engine } = this.#tfm;
-    const refuse = (why: string) => {
-      throw new TypeError(`mode: ${this.mode} ${why}`);
-    };
-    if (this.mode === 'socket' && !this.#tfm.carriesIv())
-      refuse(`expects an IV carried on the socket, ${name} has none`);
-    if ((this.mode === 'mutex' || this.mode === 'staged') && !this.#rule)
-      refuse(`expects a cipher whose next IV follows from its data, ${name} is none`);
-    if (this.mode === 'resolved' && !this.#rule?.known(this.direction))
-      refuse(`expects IVs known in advance, those of ${name} for ${this.direction}ion are not`);
-    if (this.mode === 'hazard' && engine.name !== 'aio') refuse(`expects the engine aio, got ${engine.name}`);
+  /** A series that runs in parallel is delivered as a series all the same. */
+  get #inOrder(): boolean {
+    return this.#row.parallel && !this.#row.ownIvs;
   }
 
   #openSlots(ivSize: number): void {
-    const count = { inline: this.depth, resolved: this.depth, mutex: 1, socket: 1, staged: this.depth + 1, hazard: 2 };
+    const count = this.#row.slots(this.depth);
     try {
-      for (let i = 0; i < count[this.mode]; i++) {
-        const first = this.#slots[0]?.request;
-        const request = this.mode === 'hazard' && first ? first.twin() : this.#tfm.request();
+      for (let i = 0; i < count; i++) {
+        const request = this.#tfm.request();
         request.direction = this.direction;
         const done: Done = (result, asynchronous) => this.#complete(slot, result, asynchronous, true);
         const slot: Slot = { request, iv: new Uint8Array(ivSize), item: undefined, done };
@@ -212,7 +200,7 @@ export class IvChain {
     const max = this.#tfm.maxRequest();
     if (src.length > max)
       throw wrongSize('src', `at most ${max} bytes for one request of ${this.#tfm.name}`, src.length);
-    if (this.#independent) {
+    if (this.#row.ownIvs) {
       if (iv === undefined) throw new TypeError(`iv: expected the request's own for mode ${this.mode}, got none`);
       checkBytes('iv', iv);
       if (iv.length !== this.#iv.length) throw wrongSize('iv', `${this.#iv.length} bytes`, iv.length);
@@ -235,7 +223,7 @@ export class IvChain {
   /** Starts what can start, then builds ahead what may be built. */
   #pump(): void {
     if (this.#failure) return;
-    if (this.mode === 'inline' || this.mode === 'resolved') {
+    if (this.#row.parallel) {
       while (this.#free.length > 0 && this.#waiting.length > 0) {
         const slot = this.#take();
         slot.iv.set(slot.item!.iv!);
@@ -246,11 +234,10 @@ export class IvChain {
     // One at a time. A request that completes at once (sync engine) lets the next one start in the same turn.
     while (!this.#failure && this.#running === 0 && (this.#staged.length > 0 || this.#waiting.length > 0)) {
       const slot = this.#staged.shift() ?? this.#take();
-      if (this.mode === 'hazard') slot.iv.set(slot.item!.iv!);
-      else this.#beginChained(slot);
+      this.#beginChained(slot);
       this.#start(slot);
     }
-    if (this.mode !== 'staged' && this.mode !== 'hazard') return;
+    if (!this.#row.stages) return;
     while (!this.#failure && this.#free.length > 0 && this.#waiting.length > 0) this.#stage(this.#take());
   }
 
@@ -275,13 +262,7 @@ export class IvChain {
     this.#staged.push(slot);
     if (item!.src.length === 0) return;
     try {
-      if (this.mode === 'staged') {
-        request.stage();
-      } else {
-        slot.iv.set(item!.iv!);
-        request.iv = slot.iv;
-        request.stageAmidTwin();
-      }
+      request.stage();
     } catch (error) {
       this.#staged.pop();
       this.#fail(slot, error as Error, false);
@@ -292,7 +273,7 @@ export class IvChain {
     const { request, item } = slot;
     this.#running++;
     request.iv = this.#ivOnSocket ? null : slot.iv;
-    if (this.mode === 'socket' && item!.src.length > 0) this.#ivOnSocket = true;
+    if (this.#row.carried && item!.src.length > 0) this.#ivOnSocket = true;
     let answer: Answer;
     try {
       answer = request.submit(slot.done);
@@ -312,13 +293,12 @@ export class IvChain {
       if (fromEngine) this.#pump();
     } else {
       const item = slot.item!;
-      if (!this.#independent && this.mode !== 'resolved') this.#endChained(slot, item);
+      if (!this.#row.parallel) this.#endChained(slot, item);
       slot.item = undefined;
       this.#free.push(slot);
       // The next request first: it is on the critical path, the caller's completion is not.
       if (fromEngine) this.#pump();
-      if (fromEngine && this.mode !== 'resolved')
-        this.#deliveries.now(item, { error: null, bytes: result, asynchronous });
+      if (fromEngine && !this.#inOrder) this.#deliveries.now(item, { error: null, bytes: result, asynchronous });
       else this.#deliver(item, null, result, asynchronous);
     }
   }
@@ -334,7 +314,7 @@ export class IvChain {
     const item = slot.item!;
     this.#empty(slot);
     this.#deliver(item, error, 0, asynchronous);
-    if (!this.#independent) this.#stop(item.index, error);
+    if (!this.#row.ownIvs) this.#stop(item.index, error);
   }
 
   /** Takes the slot back without what its op socket may still hold. */
@@ -363,7 +343,7 @@ export class IvChain {
   }
 
   #deliver(item: Item, error: Error | null, bytes: number, asynchronous: boolean): void {
-    if (this.mode === 'resolved') this.#deliveries.inOrder(item, { error, bytes, asynchronous });
+    if (this.#inOrder) this.#deliveries.inOrder(item, { error, bytes, asynchronous });
     else this.#deliveries.later(item, { error, bytes, asynchronous });
   }
 }

@@ -267,7 +267,11 @@ describe('IvChain, what it refuses', () => {
     ['a short IV', { mode: 'mutex', direction, iv: Buffer.alloc(8) }, /iv: expected 16 bytes, got 8/],
     ['a depth of nothing', { mode: 'staged', direction, iv, depth: 0 }, /depth: expected a whole number from 1/],
     ['resolved encryption of CBC', { mode: 'resolved', direction, iv }, /mode: resolved expects IVs known in advance/],
-    ['hazard without AIO', { mode: 'hazard', direction }, /mode: hazard expects the engine aio, got manual/],
+    [
+      'the hazard, which is an experiment',
+      { mode: 'hazard', direction },
+      /mode: expected inline, mutex, staged, socket, resolved, got hazard/,
+    ],
   ];
   for (const [what, options, message] of cases)
     it(what, () => {

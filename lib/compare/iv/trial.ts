@@ -4,6 +4,7 @@ import { type ChainMode, IvChain } from '../../chain/iv-chain.js';
 import type { Direction } from '../../crypto/request/iv.js';
 import type { Tfm } from '../../crypto/request/tfm.js';
 import type { Outcome, Trial } from '../measure/experiment.js';
+import { HazardChain } from './hazard-chain.js';
 import type { IvMaterial } from './material.js';
 
 /** How an arm queues its requests. */
@@ -11,7 +12,7 @@ export interface IvArm {
   name: string;
   /** In a line, for the report. */
   what: string;
-  mode: ChainMode;
+  mode: ChainMode | 'hazard';
   depth: number;
   /** 'sync': each resubmitted from user space, when the one before has been delivered. 'queue': AIO, or lanes where the provider has none. */
   engine: 'sync' | 'queue';
@@ -34,7 +35,7 @@ export class IvTrial implements Trial {
   readonly #ivs: Uint8Array[] | undefined;
   readonly #submitted: Float64Array;
   readonly #dones: ChainDone[];
-  #chain: IvChain | undefined;
+  #chain: IvChain | HazardChain | undefined;
   #failed = 0;
   #asynchronous = 0;
   #error: string | undefined;
@@ -67,7 +68,10 @@ export class IvTrial implements Trial {
     this.#asynchronous = 0;
     this.#error = undefined;
     const iv = this.#ivs ? {} : { iv: this.#material.iv };
-    this.#chain = new IvChain(this.#tfm, { mode, depth, direction, ...iv });
+    this.#chain =
+      mode === 'hazard'
+        ? new HazardChain(this.#tfm, direction)
+        : new IvChain(this.#tfm, { mode, depth, direction, ...iv });
   }
 
   /**

@@ -1,8 +1,10 @@
 import { binding } from '../../base/binding.js';
 import { checkWord } from '../../base/bytes.js';
+import { EBUSY } from '../../base/errno.js';
 import { type Engine, openAio } from '../engine/engine.js';
 import { AlgError, algError } from '../error.js';
 import type { Request } from '../request/request.js';
+import { type RawRequest, SharedOp } from '../request/shared-op.js';
 import { Tfm } from '../request/tfm.js';
 import { type Algorithm, type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
 
@@ -169,25 +171,24 @@ async function observe(tfm: Tfm, type: AioType, driver: string): Promise<AioProb
 
 /** Submits a second IOCB to op sockets whose first is in flight. */
 async function countBusyPairs(tfm: Tfm, type: AioType): Promise<number> {
+  const { ivSize = 0, maxAuthSize = 0 } = tfm.info;
   let busy = 0;
   for (let i = 0; i < pairs; i++) {
-    const first = prepare(tfm, type);
-    const second = first.twin();
-    second.iv = first.iv;
-    second.src = first.src;
-    second.dst = new Uint8Array(first.dst.length);
-    const ends = [first.run()];
-    try {
-      second.stageAmidTwin();
-      ends.push(second.run());
-    } catch (error) {
-      if (!(error instanceof AlgError)) throw error;
-    }
-    const [, outcome] = await Promise.allSettled(ends);
-    if (outcome?.status === 'rejected' && (outcome.reason as AlgError).code === 'EBUSY') busy++;
+    const op = new SharedOp(tfm);
+    const [first, second] = [0, 1].map(() => ({
+      direction: 'encrypt' as const,
+      iv: ivSize ? new Uint8Array(ivSize).fill(1) : null,
+      src: new Uint8Array(probeBytes),
+      dst: new Uint8Array(probeBytes + (type === 'aead' ? maxAuthSize : 0)),
+    })) as [RawRequest, RawRequest];
+    const end = (request: RawRequest, isStaged: boolean) =>
+      new Promise<number>((resolve) => op.submit(request, isStaged, resolve));
+    const ends = [end(first, false)];
+    if (op.stage(second) === 0) ends.push(end(second, true));
+    const [, outcome] = await Promise.all(ends);
+    if (outcome === -EBUSY) busy++;
     // Its socket still holds the second's data.
-    first.close();
-    second.close();
+    op.close();
   }
   return busy;
 }

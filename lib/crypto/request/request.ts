@@ -32,7 +32,6 @@ export class Request implements ObservedWork {
   #staged = 0;
   #busy = false;
   #closed = false;
-  #isTwin = false;
   #done: Done | undefined;
   #op: OpHandle | undefined;
   #generation = -1;
@@ -155,33 +154,12 @@ export class Request implements ObservedWork {
    * @throws AlgError, RangeError
    */
   stage(): void {
-    this.#stage(unitFlag.stagedData);
-  }
-
-  /**
-   * For the hazard experiment only: copies src and the IV into the op, although the twin's request is in flight there.
-   * @throws AlgError, RangeError
-   */
-  stageAmidTwin(): void {
-    this.#stage(unitFlag.stagedAll);
-  }
-
-  /** For the hazard experiment only: a second request on the same op socket, which is wrong by construction. */
-  twin(): Request {
-    const twin = this.tfm.request();
-    binding().op_close(twin.#op!);
-    twin.#op = this.#op;
-    twin.#isTwin = true;
-    return twin;
-  }
-
-  #stage(staged: number): void {
     this.#prepare();
     this.checkWhole();
-    const flags = this.#flags() | staged;
+    const flags = this.#flags() | unitFlag.stagedData;
     const result = binding().op_stage(this.#op!, flags, this.#iv, this.#assocLength, this.#src, this.#dst, null);
     if (result < 0) throw this.error(result, 'sendmsg');
-    this.#staged = staged;
+    this.#staged = unitFlag.stagedData;
   }
 
   /** Throws away whatever the op holds: half a message, staged data. @throws AlgError */
@@ -305,7 +283,7 @@ export class Request implements ObservedWork {
   };
 
   #closeOp(): void {
-    if (this.#op && !this.#isTwin) binding().op_close(this.#op);
+    if (this.#op) binding().op_close(this.#op);
     this.#op = undefined;
   }
 

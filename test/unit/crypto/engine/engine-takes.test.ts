@@ -7,7 +7,8 @@ import {
   ringEntry,
   type TfmHandle,
 } from '../../../../lib/base/binding.js';
-import { EBADF, EOPNOTSUPP } from '../../../../lib/base/errno.js';
+import { EBADF, EBUSY, EOPNOTSUPP } from '../../../../lib/base/errno.js';
+import { SharedOp } from '../../../../lib/crypto/request/shared-op.js';
 import { AlgError, type Engine, openAio, openLanes, Tfm } from '../../../../lib/index.js';
 
 const key = Uint8Array.from({ length: 64 }, (_, at) => at);
@@ -48,6 +49,8 @@ function requestOf(tfm: Tfm, ivSize: number) {
 }
 
 describe('which engine takes which op', () => {
+  /** Native code holds an engine's callback weakly while nothing is in flight. */
+  const kept: unknown[] = [];
   const aio = openAio(4);
   const lanes = openLanes(2);
   after(() => {
@@ -120,6 +123,49 @@ describe('which engine takes which op', () => {
       if (wrong !== parity) expect(native.parity_read(wrong, 0, dst)).to.equal(-EBADF);
     }
     native.parity_close(parity);
+    native.op_close(op);
+    native.tfm_close(tfm);
+    native.engine_close(engine);
+  });
+
+  it('an op that several requests share is for AIO alone', () => {
+    using tfm = new Tfm('skcipher', 'cbc(aes)', { key: key.subarray(0, 32), provider: 'library', engine: lanes });
+    expect(() => new SharedOp(tfm)).to.throw(TypeError, /tfm: expected the engine aio, got lanes/);
+    const native = binding();
+    const op = tfm.openOp();
+    const [src, dst, iv] = [new Uint8Array(64), new Uint8Array(64), new Uint8Array(16)];
+    expect(native.op_stage(op, 4, iv, 0, src, dst, null)).to.equal(-EOPNOTSUPP);
+    native.op_close(op);
+  });
+
+  it('an op in flight is refused to everybody else, and not freed by who was refused', async () => {
+    const native = binding();
+    const delivered: ((count: number) => void)[] = [];
+    const ring = new Float64Array(ringEntry);
+    const deliver = (count: number) => delivered.shift()?.(count);
+    kept.push(deliver, ring);
+    const engine = native.lanes_open(2, deliver, ring, 0) as EngineHandle;
+    const tfm = native.library_open(libraryKind.digest, 'SHA512') as TfmHandle;
+    const op = native.op_open(tfm) as OpHandle;
+    const [src, dst] = [new Uint8Array(32 << 20), new Uint8Array(64)];
+    const ended = new Promise((resolve) => delivered.push(resolve));
+    expect(native.engine_submit(engine, 0, op, 0, null, 0, src, dst, null)).to.equal(0);
+    const answers: number[] = [];
+    for (let time = 0; time < 2; time++) {
+      for (const flags of [0, 1, 2]) answers.push(native.engine_submit(engine, 0, op, flags, null, 0, src, dst, null));
+      answers.push(native.engine_submit(engine, 0, op, 4, null, 0, src, dst, null));
+      answers.push(native.engine_submit_update(engine, 0, op, src));
+      answers.push(native.op_run(op, 0, null, 0, src, dst, null));
+      answers.push(native.op_update(op, src));
+      answers.push(native.op_final(op, dst));
+      answers.push(native.op_clone(op) as number);
+      answers.push(native.op_reset(op));
+      answers.push(native.op_stage(op, 2, null, 0, src, dst, null));
+    }
+    await ended;
+    const once = [-EBUSY, -EBUSY, -EBUSY, -EOPNOTSUPP, ...Array<number>(7).fill(-EBUSY)];
+    expect(answers).to.deep.equal([...once, ...once]);
+    expect(native.op_run(op, 0, null, 0, src.subarray(0, 8), dst, null), 'then it is free').to.equal(64);
     native.op_close(op);
     native.tfm_close(tfm);
     native.engine_close(engine);
