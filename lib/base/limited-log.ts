@@ -1,10 +1,11 @@
 import type { Clock } from './clock.js';
+import { oneLine } from './one-line.js';
 
 /** Lines in a minute. */
 const most = 100;
 const minute = 60_000;
 
-/** Passes lines on, but no flood of them: clients must not be able to fill a disk with what is said of them. */
+/** Passes lines on, each as one line, but no flood of them: clients must not be able to fill a disk with what is said of them. */
 export class LimitedLog {
   readonly #write: (line: string) => void;
   readonly #clock: Clock;
@@ -23,6 +24,6 @@ export class LimitedLog {
       this.#since = now;
       this.#count = 0;
     }
-    if (this.#count++ < most) this.#write(text);
+    if (this.#count++ < most) this.#write(oneLine(text));
   }
 }

@@ -151,11 +151,11 @@ async function openExports(invocation: Invocation): Promise<ServedExport[]> {
 }
 
 /**
- * `NAME=LINE`, `NAME=@FILE`, or without a name the default export. A line begins with a number and a space, so that what stands before the
- * first = of one is never a name: a name has no white space, and does not begin with @ or #.
+ * `NAME=LINE`, `NAME=@FILE`, or without a name the default export. A line begins with two numbers, a comment with # and a file with @, so that
+ * what stands before the first = of one is never a name.
  */
 function parseExport(value: string): { name: string; table: string } {
-  const [, name, table] = /^([^\s=@#][^\s=]*)=(.*)$/s.exec(value) ?? [];
+  const [, name, table] = /^(?!\s*\d+\s+\d+\s)([^\s=@#][^=\p{Cc}]*)=(.*)$/su.exec(value) ?? [];
   return name === undefined ? { name: '', table: value } : { name, table: table! };
 }
 

@@ -49,6 +49,11 @@ describe('dmalg serve with TLS, to other programs', function () {
     `h.connect_uri("${uri}")`,
     'print(h.get_size(), h.get_tls_negotiated(), h.pread(512, 0) == bytes(512))',
   ];
+  /** Asks for TLS, says something else, and waits for the end. */
+  const notTls = (port: number) =>
+    `import socket; s = socket.create_connection(("127.0.0.1", ${port})); s.recv(18); ` +
+    's.sendall(bytes([0, 0, 0, 3]) + b"IHAVEOPT" + bytes([0, 0, 0, 5, 0, 0, 0, 0])); s.recv(20); ' +
+    's.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n");\nwhile s.recv(99): pass';
   const served = { status: 0, output: '8192 True True\n' };
 
   it('certificates: libnbd and QEMU are served, and nobody without TLS', async () => {
@@ -57,6 +62,9 @@ describe('dmalg serve with TLS, to other programs', function () {
     expect(nbdsh(folder, withCertificates('.', server.uri))).to.deep.equal(served);
     expect(nbdsh(folder, withCertificates('stranger', server.uri))).to.deep.equal(served);
     const port = new URL(server.uri).port;
+    // OpenSSL's words of the handshake that fails end with a line end.
+    const stranger = client(folder, '/usr/bin/python3', ['-c', notTls(Number(port))]);
+    expect(stranger.status, stranger.output).to.equal(0);
     const credentials = `tls-creds-x509,id=tls0,dir=${folder},endpoint=client`;
     const image = `driver=nbd,host=localhost,port=${port},tls-creds=tls0`;
     const qemu = client(folder, 'qemu-img', ['info', '--object', credentials, '--image-opts', image, '--output=json']);
@@ -68,6 +76,10 @@ describe('dmalg serve with TLS, to other programs', function () {
       expect(refused.output).to.not.contain('8192');
     }
     expect(await server.stop()).to.equal(0);
+    const lines = server.stderr.trimEnd().split('\n');
+    expect(lines).to.have.length.above(0);
+    for (const line of lines) expect(line).to.match(/^dmalg: \S/);
+    expect(server.stderr).to.match(/http request/i);
   });
 
   it('--tls-verify-peer: only clients whose certificate our CA has signed', async () => {

@@ -355,10 +355,12 @@ describe('dmalg serve, to other programs', function () {
     inFolder(async (folder) => {
       writeFileSync(join(folder, 'a=b'), Buffer.alloc(4096));
       writeFileSync(join(folder, 'c=d'), '# e=f\n0 8 linear a=b 0');
-      const tables = ['--table', ' 0 8 linear a=b 0', '--table', 'x=@c=d', '--table', 'y=# z=\n0 8 zero'];
+      const named = ['x=@c=d', 'y=# z=\n0 8 zero', 'my disk=0 8 zero', '2 disks=0 8 linear a=b 0', 'größe: 1=0 8 zero'];
+      const tables = [' 0 8 linear a=b 0', ...named].flatMap((table) => ['--table', table]);
       const server = await Serving.start(folder, [...tables, '--socket', 'socket']);
       const names = server.uris.map((uri) => new URL(uri).pathname);
-      expect(names).to.deep.equal(['/', '/x', '/y']);
+      expect(names.map(decodeURIComponent)).to.deep.equal(['/', '/x', '/y', '/my disk', '/2 disks', '/größe: 1']);
+      expect(client(folder, 'nbdinfo', ['--size', server.uris[3]!])).to.deep.equal({ status: 0, output: '4096\n' });
       expect(await server.stop()).to.equal(0);
     }),
   );

@@ -41,6 +41,12 @@ describe("dm-crypt: keys of the kernel's keyring", () => {
     await below?.close();
   });
 
+  it('a logon key that is missing: how cryptsetup would have left it', async () => {
+    const { message } = await failure(open(':32:logon:cryptsetup:absent'));
+    expect(message).to.contain('ENOKEY').and.to.contain('cryptsetup open --disable-keyring');
+    expect((await failure(open(':32:user:absent'))).message).not.to.contain('cryptsetup');
+  });
+
   it('a user key is what the same bytes in hex are', async () => {
     await using hex = await open(payload.toString('hex'));
     await using named = await open(`:32:user:${name}`);

@@ -70,7 +70,8 @@ function checkSize(name: KeyName, held: number): void {
 function checked(syscall: string, name: KeyName, result: number): number {
   if (result >= 0) return result;
   const { code, text } = errnoName(-result);
-  throw refusal(name, code, `${syscall}: ${code}: ${hints[code] ?? text}`);
+  const ofCryptsetup = code === 'ENOKEY' && name.type === 'logon' ? loaded : '';
+  throw refusal(name, code, `${syscall}: ${code}: ${hints[code] ?? text}${ofCryptsetup}`);
 }
 
 function refusal({ type, description }: KeyName, code: string, why: string): CryptError {
@@ -79,6 +80,8 @@ function refusal({ type, description }: KeyName, code: string, why: string): Cry
 
 const forbidden =
   "the kernel's keyring is out of reach (a container's seccomp filter, or a kernel without it): allow request_key and keyctl, or give the key in hex";
+const loaded =
+  "; cryptsetup takes a volume's key out of the keyring once the volume is open: after 'cryptsetup open --disable-keyring' the key itself stands in 'dmsetup table --showkeys'";
 const hints: Record<string, string> = {
   EPERM: forbidden,
   ENOSYS: forbidden,

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { oneLine } from '../../base/one-line.js';
 import type { Inbound } from '../inbound.js';
 import { HandshakeFlag, Info, magic, maxPayload, maxString, Option, OptionReply } from '../protocol.js';
 import { NbdError, protocolError } from './error.js';
@@ -129,9 +130,6 @@ function refusal(type: number, data: Buffer, exportName: string): NbdError {
 
 /** The text that came with an error, as far as a line of ours may hold it. */
 export function said(data: Buffer): string {
-  const text = data
-    .toString()
-    .replace(/[^\P{C}]+/gu, ' ')
-    .trim();
+  const text = oneLine(data.toString());
   return text === '' ? '' : `; it says: ${text.slice(0, 200)}`;
 }

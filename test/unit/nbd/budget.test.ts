@@ -55,6 +55,12 @@ describe('buffer pool of an NBD server', () => {
 });
 
 describe('log of an NBD server', () => {
+  it('has one line for what its clients say in several', () => {
+    const lines: string[] = [];
+    new LimitedLog((line) => lines.push(line), new ManualClock()).line('error:1:\r\n\x1b[2Jroutines\n\n');
+    expect(lines).to.deep.equal(['error:1: [2Jroutines']);
+  });
+
   it('is no flood, and says what is missing', () => {
     const clock = new ManualClock();
     const lines: string[] = [];
