@@ -64,7 +64,7 @@ export type { FecArea } from './verity/fec/fec-image.js';
 export type { FecImageOptions, FecInput } from './verity/fec/open-fec-image.js';
 export { type FormatOptions, formatVerity, type VerityImage } from './verity/format.js';
 export type { RepairOutput } from './verity/open-files.js';
-export type { VerityParameters } from './verity/parameters.js';
+export type { RootHash, VerityParameters } from './verity/parameters.js';
 export {
   type Repair,
   type RepairCounts,
@@ -72,7 +72,6 @@ export {
   type RepairOptions,
   repairVerity,
 } from './verity/repair.js';
-export type { RootHash } from './verity/root-hash.js';
 export { planVerity, type SizeOptions, type VeritySize, veritySize } from './verity/size.js';
 export type { HashType } from './verity/superblock.js';
 export type { BadBlock } from './verity/verdict.js';

@@ -7,7 +7,7 @@ import { ImageMender, type MenderEvents, type MenderSummary } from './fec/image-
 import { type FecImageOptions, type OpenedImage, openFecImage } from './fec/open-fec-image.js';
 import { ReedSolomon } from './fec/reed-solomon.js';
 import { OpenFiles, type RepairOutput } from './open-files.js';
-import { type RootHash, rootHashBytes } from './root-hash.js';
+import { type RootHash, rootHashBytes } from './parameters.js';
 
 export interface RepairOptions extends FecImageOptions {
   /** Nothing is written in a dry run, which says what would be. */

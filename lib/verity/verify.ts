@@ -6,9 +6,8 @@ import { inWords, VerityError } from './error.js';
 import type { FecInput } from './fec/open-fec-image.js';
 import { OpenFiles } from './open-files.js';
 import { type ImageOptions, openImage, openImageTree } from './open-image.js';
-import type { Tree, VerityParameters } from './parameters.js';
+import { type RootHash, rootHashBytes, type Tree, type VerityParameters } from './parameters.js';
 import type { Repair } from './repair.js';
-import { type RootHash, rootHashBytes } from './root-hash.js';
 import { type BadBlock, Verdict } from './verdict.js';
 import { TreeWalk, type WalkSource } from './walk.js';
 

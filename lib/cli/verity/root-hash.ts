@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { isSamePath } from '../../base/file-identity.js';
 import { VerityError } from '../../verity/error.js';
-import { parseRootHash } from '../../verity/root-hash.js';
+import { parseRootHash } from '../../verity/parameters.js';
 import { CliError } from '../command.js';
 import { errorWords } from '../error-words.js';
 import { Exit } from '../exit.js';
@@ -45,6 +44,7 @@ export async function checkRootHashFile(path: string | undefined, others: (strin
   if (path === undefined) return;
   if (path === '-')
     throw new CliError('format: --root-hash-file: expected a file; the root hash is printed on stdout anyway');
+  const { isSamePath } = await import('../../base/file-identity.js');
   for (const other of others)
     if (other !== undefined && (await isSamePath(path, other)))
       throw new CliError(`format: --root-hash-file ${path}: it is ${other}, too; name another file`);

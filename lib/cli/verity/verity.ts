@@ -11,9 +11,9 @@ import {
   repairOptions,
   rootOptions,
   runHelp,
+  tableOptions,
   treeOptions,
 } from './options.js';
-import { tableHelp } from './table-help.js';
 
 const said: Record<string, OptionHelp> = {
   verbose: { type: 'boolean', short: 'v', help: 'say that it has been successful' },
@@ -46,7 +46,7 @@ const verbs: Record<string, Verb> = {
   },
   table: {
     summary: "prints the kernel's table line, or its boot parameter",
-    options: { ...image, ...tableHelp, ...runHelp },
+    options: { ...image, ...tableOptions, ...runHelp },
     run: async (invocation) => (await import('./table.js')).printTable(invocation),
   },
   size: {

@@ -3,7 +3,7 @@ import { VerityError } from '../../../verity/error.js';
 import { type FecInput, openFecImage } from '../../../verity/fec/open-fec-image.js';
 import { OpenFiles } from '../../../verity/open-files.js';
 import { type ImageOptions, openImage, openImageTree } from '../../../verity/open-image.js';
-import { type RootHash, rootHashBytes } from '../../../verity/root-hash.js';
+import { type RootHash, rootHashBytes } from '../../../verity/parameters.js';
 import { sectorSize } from '../../bio.js';
 import type { FecFeature, VerityFeatures } from './features.js';
 import { formatArguments } from './line.js';
