@@ -5,7 +5,7 @@ import { NewFile } from '../base/new-file.js';
 import { blockDeviceSize, deviceNumbers } from '../dm/block-numbers.js';
 import { leadingHole } from '../dm/file-extent.js';
 import { isSameFile } from '../dm/same-file.js';
-import { VerityError } from './error.js';
+import { isFull, VerityError } from './error.js';
 import { superblockSize } from './superblock.js';
 
 /**
@@ -151,5 +151,6 @@ export async function commitFiles(files: ReadonlySet<BlockFile>): Promise<void> 
 }
 
 function cannotCreate(path: string, cause: Error): VerityError {
-  return new VerityError(`Cannot create hash image ${path} for writing.`, 'EINVAL', cause.message, { cause });
+  const code = isFull(cause) ? 'ENOSPC' : 'EINVAL';
+  return new VerityError(`Cannot create hash image ${path} for writing.`, code, cause.message, { cause });
 }

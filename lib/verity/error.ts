@@ -23,11 +23,15 @@ export async function inWords<T>(words: string, run: () => Promise<T>): Promise<
   try {
     return await run();
   } catch (cause) {
-    const { code, errno, message } = cause as NodeJS.ErrnoException;
+    const { code, message } = cause as NodeJS.ErrnoException;
     if (cause instanceof AlgError || code === undefined || code === 'ABORT_ERR') throw cause;
-    throw new VerityError(words, full.has(-(errno ?? 0)) ? 'ENOSPC' : 'EIO', message, { cause });
+    throw new VerityError(words, isFull(cause) ? 'ENOSPC' : 'EIO', message, { cause });
   }
 }
 
-/** A disk, a quota, or what a file may have is used up: ENOSPC, EDQUOT, EFBIG. libuv has no name for the second. */
+/** Whether a disk, a quota, or what a file may have is used up: ENOSPC, EDQUOT, EFBIG. libuv has no name for the second. */
+export function isFull(error: unknown): boolean {
+  return full.has(-((error as NodeJS.ErrnoException).errno ?? 0));
+}
+
 const full: ReadonlySet<number> = new Set([28, 122, 27]);

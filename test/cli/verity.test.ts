@@ -283,6 +283,13 @@ describe('dmalg verity', function () {
         expect(stderr).to.match(/\ndmalg: (hash|fec|fresh): EFBIG/);
       }
       expect(readdirSync(folder).sort()).to.deep.equal(['data', 'less', 'tiny']);
+      // The image is good then, and its root hash is printed.
+      const unstored = verity(folder, ['format', 'data', 'hash', '--root-hash-file', '/dev/full']);
+      expect(unstored.status).to.equal(4);
+      expect(unstored.stderr).to.match(/^Cannot create root hash file \/dev\/full for writing.\ndmalg: .*ENOSPC/);
+      expect(unstored.stdout).to.match(/Root hash: +\t[0-9a-f]{64}\n/);
+      const noFolder = verity(folder, ['format', 'data', 'hash', '--fec-device', 'nofolder/fec']);
+      expect(noFolder).to.include({ status: 1, stdout: '' });
     }),
   );
 });

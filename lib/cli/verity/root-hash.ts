@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { VerityError } from '../../verity/error.js';
+import { isFull, VerityError } from '../../verity/error.js';
 import { parseRootHash } from '../../verity/parameters.js';
 import { CliError } from '../command.js';
 import { errorWords } from '../error-words.js';
@@ -58,6 +58,6 @@ export async function writeRootHash(path: string | undefined, rootHash: Buffer):
     return Exit.done;
   } catch (error) {
     process.stderr.write(`Cannot create root hash file ${path} for writing.\ndmalg: ${errorWords(error)}\n`);
-    return Exit.usage;
+    return isFull(error) ? Exit.device : Exit.usage;
   }
 }

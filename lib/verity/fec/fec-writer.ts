@@ -99,9 +99,9 @@ export class FecWriter {
 }
 
 async function createFile(path: string): Promise<BlockFile> {
-  return BlockFile.create(path).catch((cause: Error & { detail?: string }) => {
-    throw new VerityError(`Cannot create FEC image ${path} for writing.`, 'EINVAL', cause.detail ?? cause.message, {
-      cause,
-    });
+  return BlockFile.create(path).catch((cause: unknown) => {
+    if (!(cause instanceof VerityError)) throw cause;
+    const words = `Cannot create FEC image ${path} for writing.`;
+    throw new VerityError(words, cause.code, cause.detail ?? cause.message, { cause });
   });
 }
