@@ -338,7 +338,8 @@ export class IvChain {
     const staged = this.#staged.splice(0);
     const behind = [...staged.map((slot) => slot.item!), ...this.#waiting];
     this.#waiting = [];
-    for (const slot of staged) this.#empty(slot);
+    // Nothing starts here any more: the sockets go, and with them what was staged. What is in flight completes first.
+    for (const slot of this.#slots) slot.request.close();
     for (const item of behind) this.#deliver(item, failure, 0, false);
   }
 

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { expect } from 'chai';
+import { binding } from '../../lib/base/binding.js';
 import { AlgError, ChainError, type ChainMode, IvChain, Tfm } from '../../lib/index.js';
 import { ManualEngine, permutations, seeded } from '../support/manual-engine.js';
 
@@ -253,6 +254,67 @@ describe('IvChain, an error in the middle', () => {
     expect(run.order).to.deep.equal([0]);
     run.tfm.close();
   });
+});
+
+describe('IvChain, its op sockets', () => {
+  const open = (engine: ManualEngine) => new Tfm('skcipher', 'cbc(aes)', { key, provider: 'library', engine });
+
+  /** Runs `use`, and says how many ops it has closed. */
+  async function countClosed(use: () => Promise<void>): Promise<number> {
+    const native = binding();
+    const { op_close } = native;
+    let closed = 0;
+    native.op_close = (op) => {
+      closed++;
+      return op_close(op);
+    };
+    try {
+      await use();
+    } finally {
+      native.op_close = op_close;
+    }
+    return closed;
+  }
+
+  for (const [mode, slots] of [
+    ['staged', 4],
+    ['mutex', 1],
+    ['socket', 1],
+  ] as const)
+    it(`${mode}: a chain that stops closes them, with what was staged`, async () => {
+      const engine = new ManualEngine();
+      const tfm = open(engine);
+      const chain = new IvChain(tfm, { mode, direction, iv, depth: 3 });
+      tfm.maxRequest(); // found out with an op of its own
+      const closed = await countClosed(async () => {
+        const ends = Array.from({ length: 6 }, () =>
+          chain.push(Buffer.alloc(16), Buffer.alloc(16)).catch((error) => error),
+        );
+        engine.complete(0, -5);
+        for (const [index, error] of (await Promise.all(ends)).entries())
+          expect(error, `request ${index}`).to.be.instanceOf(index ? ChainError : AlgError);
+      });
+      expect(closed).to.equal(slots);
+      expect(engine.flying).to.deep.equal([]);
+      chain.close();
+      tfm.close();
+    });
+
+  for (const mode of ['mutex', 'staged', 'socket'] as const)
+    it(`${mode}: requests of no bytes change nothing for those that follow`, async () => {
+      const tfm = new Tfm('skcipher', 'cbc(aes)', { key, provider: 'library', engine: 'sync' });
+      const chain = new IvChain(tfm, { mode, direction, iv });
+      const out: Buffer[] = [];
+      const sizes = [0, 16, 0, 0, 32, 16, 0];
+      for (const size of sizes) {
+        out.push(Buffer.alloc(size));
+        await chain.push(Buffer.alloc(size, 7), out.at(-1)!);
+      }
+      const right = createCipheriv(`aes-${key.length * 8}-cbc`, key, iv).setAutoPadding(false);
+      expect(Buffer.concat(out)).to.deep.equal(right.update(Buffer.alloc(64, 7)));
+      chain.close();
+      tfm.close();
+    });
 });
 
 describe('IvChain, what it refuses', () => {

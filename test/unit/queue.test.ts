@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Mempool } from '../../lib/base/mempool.js';
+import { Reserved } from '../../lib/base/reserved.js';
 import { openLanes, type Work } from '../../lib/crypto/engine/engine.js';
 import { Tfm } from '../../lib/crypto/request/tfm.js';
 import { Backlog } from '../../lib/dm/memory/backlog.js';
@@ -46,6 +47,21 @@ describe('Mempool', () => {
     await Promise.all(takers);
     expect(order).to.deep.equal([0, 1, 2]);
     expect(pool.memoryUsage()).to.deep.equal({ reserved: 100, inUse: 0 });
+  });
+
+  it('a bio that has given its further requests back holds its own alone', async () => {
+    const pool = counted(3);
+    const bio = new Reserved({ number: -1 }, pool);
+    expect(bio.held).to.equal(1);
+    const taken = [await bio.take(), await bio.take(), await bio.take()];
+    expect(taken[0]).to.equal(bio.own);
+    expect([bio.held, pool.memoryUsage().inUse]).to.deep.equal([3, 200]);
+    for (const [index, request] of taken.entries()) {
+      bio.give(request);
+      expect(bio.held).to.equal([3, 2, 1][index]);
+    }
+    expect(await bio.take(), 'its own comes first again').to.equal(bio.own);
+    expect([bio.held, pool.memoryUsage().inUse]).to.deep.equal([1, 0]);
   });
 
   it('a reserve that cannot be made is an error at once', () => {

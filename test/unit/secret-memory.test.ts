@@ -146,6 +146,73 @@ describe('keys in memory, of the library provider', function () {
       }
     });
 
+  it('a tfm closed while its batch is in flight: the op that comes back does not keep the key', async function () {
+    const child = new Stepping('let left;', {
+      run: `const lanes = dmalg.openLanes(2);
+        const tfm = withKey(32, (key) => new dmalg.Tfm('aead', 'gcm(aes)', { key, provider: 'library', engine: lanes }));
+        const cbc = withKey(32, (key) => new dmalg.Tfm('skcipher', 'cbc(aes)', { key, provider: 'library', engine: lanes }));
+        tfm.close();
+        const bytes = new Uint8Array(1 << 20);
+        const running = cbc.batch({ direction: 'encrypt', unitSize: 4096, ivs: new Uint8Array(256 * 16), src: bytes, dst: bytes }).run();
+        cbc.close();
+        if ((await running) !== bytes.length) throw new Error('not whole');
+        lanes.close();`,
+    });
+    try {
+      await child.step('run');
+      expect(scan(this, child, 32)).to.deep.equal([]);
+    } finally {
+      await child.end();
+    }
+  });
+
+  it('a device that is closed keeps none of its key', async function () {
+    const child = new Stepping('let device;', {
+      open: `const line = withKey(64, (key) => '0 8 crypt aes-xts-plain64 :64:logon:test 0 ram:4096 0');
+        device = await withKey(64, (key) => dmalg.openTable(line, { provider: 'library', keys: { 'logon:test': Buffer.from(new Uint8Array(key).buffer) } }));
+        await device.write(0, Buffer.alloc(4096));`,
+      close: 'await device.close();',
+    });
+    try {
+      await child.step('open');
+      expect(scan(this, child, 64).length).to.be.at.least(1);
+      const open = scan(this, child, 64).length;
+      await child.step('close');
+      expect(scan(this, child, 64).length).to.be.lessThan(open);
+    } finally {
+      await child.end();
+    }
+  });
+
+  it('a secret that is read from a file: nothing but what the caller wipes', async function () {
+    const secret = new URL('../../lib/base/secret.js', import.meta.url).href;
+    const child = new Stepping(
+      `const { readSecret, readSecretText } = await import('${secret}');
+       const fs = await import('node:fs');
+       const path = fs.mkdtempSync('/tmp/dmalg-secret-') + '/secret';
+       let bytes;`,
+      {
+        // Longer than the first buffer, so that it grows: the key lies in the part that is copied.
+        write: `const file = fs.openSync(path, 'w');
+          withKey(64, (key) => fs.writeSync(file, key));
+          fs.writeSync(file, Buffer.alloc(20000, 'x'));
+          fs.closeSync(file);`,
+        read: 'bytes = readSecret(path); if (bytes.length !== 20064) throw new Error(String(bytes.length));',
+        wipe: 'bytes.fill(0); fs.rmSync(path);',
+      },
+    );
+    try {
+      await child.step('write');
+      expect(scan(this, child, 64)).to.deep.equal([]);
+      await child.step('read');
+      expect(scan(this, child, 64)).to.have.length(2);
+      await child.step('wipe');
+      expect(scan(this, child, 64)).to.deep.equal([]);
+    } finally {
+      await child.end();
+    }
+  });
+
   it('a crypt device keeps none of a key that is wiped, not even the text of the table', async () => {
     const child = new Stepping('let device;', {
       open: `const { getHeapSnapshot } = await import('node:v8');
