@@ -21,7 +21,7 @@ export function parityWarning(fec: Pick<Repair, 'mended' | 'unjudgedParity'> | u
   const lines: string[] = [];
   if (fec && fec.mended.fec > 0)
     lines.push(
-      `the FEC data is wrong or too short in ${counted(fec.mended.fec, areaWords.fec)}; 'dmalg verity repair' mends it`,
+      `the FEC data is wrong or too short in ${counted(fec.mended.fec, areaWords.fec)}; if --fec-roots and --fec-offset are right, 'dmalg verity repair' mends it`,
     );
   if (fec && fec.unjudgedParity > 0) lines.push(unfitLine(fec.unjudgedParity));
   return lines.map((line) => `WARNING: ${line}\n`).join('');

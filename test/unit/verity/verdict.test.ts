@@ -203,6 +203,54 @@ describe('verity verdict with FEC', function () {
     expect(Math.min(counts.good, counts.bad)).to.be.above(12);
   });
 
+  it('has the same verdict where data, tree and parity are in one file, which may end too soon', async () => {
+    const random = generator(12);
+    const counts = { good: 0, bad: 0 };
+    const path = join(folder, 'one');
+    for (let round = 0; round < 60; round++) {
+      const blocks = 2 + (random() % 600);
+      const roots = [2, 4, 24][random() % 3]!;
+      const hashOffset = blocks * 512;
+      const fec = {
+        path,
+        roots,
+        offset: hashOffset + 512 * (2 + Math.ceil(blocks / 16) + Math.ceil(blocks / 256) + 4),
+      };
+      writeFileSync(path, fill(hashOffset, round));
+      const shape = {
+        dataBlockSize: 512,
+        hashBlockSize: 512,
+        dataBlocks: blocks,
+        hashOffset,
+        salt: Buffer.alloc(1),
+        fec,
+      };
+      const { rootHash } = await formatVerity(path, path, shape);
+      const right = readFileSync(path);
+      const files = Buffer.from(right);
+      for (let hits = random() % (2 * roots); hits > 0; hits--) {
+        const at = random() % right.length;
+        // Not the superblock, which no parity covers.
+        if (at >= hashOffset && at < hashOffset + 512) continue;
+        const length = random() % 2 ? 1 : Math.min(512, hashOffset - at);
+        for (let byte = at; byte < at + length; byte++) files[byte]! ^= 1 + (random() % 255);
+      }
+      const cut = random() % 4 === 0 ? random() % 1200 : 0;
+      writeFileSync(path, files.subarray(0, files.length - cut));
+      const options = { hashOffset, fec };
+      const found = await verifyVerity(path, path, rootHash, options);
+      const good = found.good || found.fec!.good;
+      counts[good ? 'good' : 'bad']++;
+      const repair = (to: 'dry-run' | 'in-place') => repairVerity(path, path, rootHash, { ...options, to });
+      const outcome = async (to: 'dry-run' | 'in-place') => (await repair(to).catch(() => undefined))?.good ?? false;
+      expect([await outcome('dry-run'), await outcome('in-place')]).to.deep.equal([good, good]);
+      expect((await verifyVerity(path, path, rootHash, { hashOffset })).good).to.equal(good);
+      const now = readFileSync(path);
+      if (good) expect(now.subarray(0, hashOffset).equals(right.subarray(0, hashOffset))).to.equal(true);
+    }
+    expect(Math.min(counts.good, counts.bad)).to.be.above(8);
+  });
+
   describe('of files that end too soon', () => {
     const cuts = (length: number) => [1, 2, 3, 255, 256, 511, 512, 513, 700, 1024].map((cut) => length - cut);
 
