@@ -14,6 +14,7 @@
         "native/exports_file.cc",
         "native/exports_kdf.cc",
         "native/exports_keyring.cc",
+        "native/exports_process.cc",
         "native/exports_fec.cc",
         "native/galois.cc",
         "native/exports_op.cc",

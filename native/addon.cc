@@ -8,6 +8,7 @@ static Napi::Object init(Napi::Env, Napi::Object exports) {
   export_file(exports);
   export_fec(exports);
   export_kdf(exports);
+  export_process(exports);
   return exports;
 }
 

@@ -15,6 +15,7 @@ void export_keyring(Napi::Object exports);
 void export_file(Napi::Object exports);
 void export_fec(Napi::Object exports);
 void export_kdf(Napi::Object exports);
+void export_process(Napi::Object exports);
 
 // Nothing may be thrown through Node's frames: where there is no memory a function returns -ENOMEM.
 template <napi_callback function>

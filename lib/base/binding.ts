@@ -113,6 +113,8 @@ export interface Binding {
   bytes_misalignment(bytes: Uint8Array, alignment: number): number;
   key_request(type: string, description: string): number;
   key_read(serial: number, into: Uint8Array): number;
+  /** SIGTERM when the parent has ended. */
+  end_with_parent(): number;
   /** Argon2i (1) or Argon2id (2), RFC 9106, into all of `into`; `done` is called later, with 0 or -errno. */
   argon2(
     type: 1 | 2,

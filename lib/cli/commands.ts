@@ -7,7 +7,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   crypt: async () => (await import('./crypt.js')).crypt,
   luks: async () => (await import('./luks/luks.js')).luks,
   dm: async () => (await import('./dm.js')).dm,
-  serve: async () => (await import('./serve/serve.js')).serve,
+  serve: async () => (await import('./serve/serve.js')).serveCommand,
   hash: async () => (await import('./hash.js')).hash,
   encrypt: async () => (await import('./seal.js')).encrypt,
   decrypt: async () => (await import('./seal.js')).decrypt,

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** The other side has gone away, in the middle of what it was saying or not. */
 export class Disconnected extends Error {
@@ -10,7 +10,7 @@ export class Disconnected extends Error {
  * peer that sends faster than it is served waits in the network.
  */
 export class Inbound {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   #error: Error | undefined;
   /** Who waits for more. */
   #wake: (() => void) | undefined;
@@ -21,7 +21,7 @@ export class Inbound {
     error: (error: Error) => this.#over(error),
   };
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
   }

@@ -319,7 +319,7 @@ describe('dmalg serve, to other programs', function () {
   );
 
   const wrong: [args: string[], status: number, words: string][] = [
-    [[], 1, '--socket or --port is missing'],
+    [[], 1, '--socket, --port, --run or - is missing'],
     [['--socket', 'socket'], 1, '--table is missing'],
     [['--table', '0 8 zero', '--socket', 's', '--port', '1'], 1, 'expected one of them, got both'],
     [['--table', '0 8 zero', '--port', '65536'], 1, '--port: expected a whole number from 0 to 65535'],

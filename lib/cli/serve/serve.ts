@@ -1,103 +1,104 @@
-import { resolve } from 'node:path';
-import type { Device } from '../../dm/device.js';
-import { openTable } from '../../dm/open-table.js';
-import { parseTable } from '../../dm/table.js';
-import { targetTypes } from '../../dm/targets/index.js';
+import { writeFileSync } from 'node:fs';
+import { binding } from '../../base/binding.js';
+import { errnoName } from '../../crypto/error.js';
 import { defaultPort } from '../../nbd/protocol.js';
-import { type Address, exportUri, isLocal } from '../../nbd/server/address.js';
-import type { Export } from '../../nbd/server/export.js';
-import type { ListenOn } from '../../nbd/server/listen.js';
+import { exportUri, isLocal } from '../../nbd/server/address.js';
 import { NbdServer, type NbdServerOptions } from '../../nbd/server/server.js';
-import { activatedSockets } from '../../nbd/server/socket-activation.js';
 import { tlsUpgrade } from '../../nbd/server/tls-upgrade.js';
 import { serverCredentials } from '../../nbd/tls.js';
-import { algOptions, runOptions } from '../alg-options.js';
-import { BlockLog } from '../block-log.js';
+import { algOptions } from '../alg-options.js';
 import { CliError, type Command, type Invocation } from '../command.js';
-import { describeReconnection } from '../device-events.js';
 import { Exit } from '../exit.js';
 import { integerOption, oneOf, stringOption } from '../option-values.js';
 import { untilTold } from '../stop-signals.js';
-import { tableText } from '../table-option.js';
+import { runCaptive } from './captive.js';
+import { openExports, type ServedExport } from './exports.js';
+import { log } from './log.js';
+import { choosePlaces, listenEverywhere, type Places } from './places.js';
+import { stdioClient } from './stdio.js';
 
 async function run(invocation: Invocation): Promise<number> {
-  const [more] = invocation.positionals;
-  if (more !== undefined) throw new CliError(`expected no files, got '${more}'; see 'dmalg serve --help'`);
+  const parent = process.ppid;
   // A server outlives its terminal.
   process.stderr.on('error', () => {});
-  const places = listenOn(invocation);
+  const stdio = invocation.positionals.includes('-');
+  const [more] = invocation.positionals.filter((word) => word !== '-');
+  if (more !== undefined) throw new CliError(`expected no files, got '${more}'; see 'dmalg serve --help'`);
   const tls = await tlsOption(invocation);
   const limits = {
     maxClients: integerOption(invocation, 'max-clients', 256, 1, 65536),
     memory: integerOption(invocation, 'memory', 64, 32, 65536) * 2 ** 20,
   };
-  const exports = await openExports(invocation);
+  const places = choosePlaces(invocation, stdio);
   try {
-    const server = new NbdServer({ exports, ...limits, ...(tls && { tls }), log });
-    await untilTold(async (told) => {
-      try {
-        const addresses = await listenEverywhere(server, places);
-        if (!tls?.required && !addresses.every(isLocal))
-          log('warning: other machines can use this without TLS; --tls require keeps them out');
-        const link = ({ name }: Export) => addresses.map((address) => exportUri(address, name, tls !== undefined));
-        process.stdout.write(`${exports.flatMap(link).join('\n')}\n`);
-        await told;
-      } finally {
-        await server.close();
-      }
-    });
-    for (const { readOnly, backing } of exports) if (!readOnly) await backing.flush();
-  } finally {
-    for (const { backing } of exports) await backing.close();
-    for (const { blocks } of exports) blocks.end();
-  }
-  return Exit.done;
-}
-
-function log(line: string): void {
-  process.stderr.write(`dmalg: ${line}\n`);
-}
-
-/** The sockets of the service manager, or one of our own. @throws CliError */
-function listenOn(invocation: Invocation): ListenOn[] {
-  const path = stringOption(invocation, 'socket');
-  const hasPort = invocation.values.port !== undefined;
-  const host = stringOption(invocation, 'host');
-  const activated = activatedSockets(process.env, process.pid);
-  if (activated.length > 0) {
-    if (path !== undefined || hasPort || host !== undefined)
-      throw new CliError(
-        '--socket, --port, --host: the service manager has given the sockets (LISTEN_FDS); leave them out',
-      );
-    return activated.map((fd) => ({ fd }));
-  }
-  if (path !== undefined && (hasPort || host !== undefined))
-    throw new CliError('--socket and --port: expected one of them, got both');
-  if (path !== undefined) {
-    if (path === '' || Buffer.byteLength(path) > longestPath)
-      throw new CliError(`--socket: expected a path of 1 to ${longestPath} bytes, got ${Buffer.byteLength(path)}`);
-    return [{ path }];
-  }
-  if (!hasPort && host === undefined) throw new CliError("--socket or --port is missing; see 'dmalg serve --help'");
-  return [{ host: host ?? '127.0.0.1', port: integerOption(invocation, 'port', defaultPort, 0, 65535) }];
-}
-
-/** Of struct sockaddr_un; a longer one would be cut off in silence. */
-const longestPath = 107;
-
-async function listenEverywhere(server: NbdServer, places: readonly ListenOn[]): Promise<Address[]> {
-  const addresses: Address[] = [];
-  for (const place of places)
+    const exports = await openExports(invocation);
     try {
-      const address = await server.listen(place);
-      // Clients have folders of their own.
-      addresses.push('path' in address ? { path: resolve(address.path) } : address);
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      const remedy = code === 'EADDRINUSE' ? '; is another server running?' : '';
-      throw new CliError(`${message}${remedy}`, code === 'EADDRINUSE' ? Exit.busy : Exit.device);
+      const server = new NbdServer({ exports, ...limits, ...(tls && { tls }), log });
+      const status = await untilTold((told) => serve(invocation, { server, exports, places, tls, parent }, told));
+      for (const { readOnly, backing } of exports) if (!readOnly) await backing.flush();
+      return status;
+    } finally {
+      for (const { backing } of exports) await backing.close();
+      for (const { blocks } of exports) blocks.end();
     }
-  return addresses;
+  } finally {
+    places.remove();
+  }
+}
+
+interface Parts {
+  server: NbdServer;
+  exports: readonly ServedExport[];
+  places: Places;
+  tls: NbdServerOptions['tls'];
+  /** Who has started this process. */
+  parent: number;
+}
+
+/** Serves until it is told to end, the command that it runs ends, or its only client goes. @returns the status */
+async function serve(
+  invocation: Invocation,
+  { server, exports, places, tls, parent }: Parts,
+  told: Promise<void>,
+): Promise<number> {
+  try {
+    if (places.on === 'stdio') {
+      const client = server.serve(stdioClient());
+      becomeReady(invocation, parent);
+      await Promise.race([client, told]);
+      return Exit.done;
+    }
+    const addresses = await listenEverywhere(server, places.on);
+    if (!tls?.required && !addresses.every(isLocal))
+      log('warning: other machines can use this without TLS; --tls require keeps them out');
+    becomeReady(invocation, parent);
+    const command = stringOption(invocation, 'run');
+    const [first] = exports;
+    if (command !== undefined)
+      return await runCaptive(command, { address: addresses[0]!, name: first!.name, tls: tls !== undefined }, told);
+    const uris = exports.flatMap(({ name }) => addresses.map((address) => exportUri(address, name, tls !== undefined)));
+    process.stdout.write(`${uris.join('\n')}\n`);
+    await told;
+    return Exit.done;
+  } finally {
+    await server.close();
+  }
+}
+
+/** Clients can come. @throws CliError */
+function becomeReady(invocation: Invocation, parent: number): void {
+  const path = stringOption(invocation, 'pidfile');
+  if (path !== undefined)
+    try {
+      writeFileSync(path, `${process.pid}\n`);
+    } catch (error) {
+      throw new CliError(`--pidfile: ${(error as Error).message}`, Exit.device);
+    }
+  if (invocation.values['exit-with-parent'] !== true) return;
+  const result = binding().end_with_parent();
+  if (result < 0) throw new CliError(`--exit-with-parent: prctl: ${errnoName(-result).code}`, Exit.unsupported);
+  // It may have ended before.
+  if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
 }
 
 /** Credentials alone ask for TLS, and for nothing without it. @throws CliError, TlsError */
@@ -114,56 +115,11 @@ async function tlsOption(invocation: Invocation): Promise<NbdServerOptions['tls'
   return { upgrade: tlsUpgrade(await serverCredentials(files, verifyPeer)), required: mode === 'require' };
 }
 
-interface ServedExport extends Export {
-  backing: Device;
-  blocks: BlockLog;
-}
-
-/** Opens the tables. @throws CliError, and what openTable throws */
-async function openExports(invocation: Invocation): Promise<ServedExport[]> {
-  const values = (invocation.values.table as string[] | undefined) ?? [];
-  if (values.length === 0) throw new CliError("--table is missing; see 'dmalg serve --help'");
-  const named = values.map(parseExport);
-  const twice = named.find(({ name }, index) => named.findIndex((other) => other.name === name) !== index);
-  if (twice) throw new CliError(`--table: two are called '${twice.name}'; --table NAME=LINE gives a name`);
-  const options = { ...runOptions(invocation), direct: invocation.values.direct === true };
-  const exports: ServedExport[] = [];
-  try {
-    for (const { name, table } of named) {
-      const text = tableText(table);
-      const isReadOnly = ({ type }: { type: string }) => targetTypes.find((target) => target.name === type)?.readOnly;
-      const readOnly = invocation.values['read-only'] === true || parseTable(text).some(isReadOnly);
-      const prefix = name === '' ? '' : `export '${name}': `;
-      const blocks = new BlockLog((line) => log(prefix + line));
-      const backing = await openTable(text, {
-        ...options,
-        readOnly,
-        onEvent: (event) => blocks.add(event),
-        nbd: { onReconnect: (event) => log(prefix + describeReconnection(event)) },
-      });
-      exports.push({ name, readOnly, backing, blocks });
-    }
-    return exports;
-  } catch (error) {
-    for (const { backing } of exports) await backing.close();
-    throw error;
-  }
-}
-
-/**
- * `NAME=LINE`, `NAME=@FILE`, or without a name the default export. A line begins with two numbers, a comment with # and a file with @, so that
- * what stands before the first = of one is never a name.
- */
-function parseExport(value: string): { name: string; table: string } {
-  const [, name, table] = /^(?!\s*\d+\s+\d+\s)([^\s=@#][^=\p{Cc}]*)=(.*)$/su.exec(value) ?? [];
-  return name === undefined ? { name: '', table: value } : { name, table: table! };
-}
-
 const { provider, engine } = algOptions;
 
-export const serve: Command = {
+export const serveCommand: Command = {
   name: 'serve',
-  usage: '--table [NAME=]LINE|@FILE ... (--socket PATH | --port N [--host ADDRESS]) [options]',
+  usage: '--table [NAME=]LINE|@FILE ... (--socket PATH | --port N [--host ADDRESS] | --run COMMAND | -) [options]',
   summary: 'Serves device-mapper tables to NBD clients: qemu, libnbd, nbdkit, fio, the kernel.',
   details: [
     'Prints the URI of each export when clients can come, and runs until SIGTERM or SIGINT: requests in flight are answered then, and the',
@@ -173,6 +129,10 @@ export const serve: Command = {
     "Tables are those of 'dmalg dm'. A table with a verity line is served read-only. --table may be given several times: NAME=LINE or NAME=@FILE",
     'is the export NAME, one without a name is the default export. All clients of an export share one device, so that a flush on one',
     'connection covers the finished writes of all (multi-conn).',
+    '',
+    "--run COMMAND serves while a command of the shell runs, and ends with its status: it finds the first export's URI in $uri, and $unixsocket,",
+    '$port and $exportname; without --socket and --port it has a Unix socket that only this user can reach. - serves one client on stdin and',
+    'stdout: two pipes, or one socket, as libnbd, ssh and inetd give it. Nothing else is printed there then.',
     '',
     'Sockets of systemd (LISTEN_FDS) are taken instead of --socket and --port. A socket file that a dead server has left is replaced; where',
     'a server is alive, the status is 5.',
@@ -190,6 +150,9 @@ export const serve: Command = {
     socket: { type: 'string', value: 'PATH', help: 'listen on this Unix socket' },
     port: { type: 'string', value: 'N', help: `listen on this TCP port; 0 takes a free one (default: ${defaultPort})` },
     host: { type: 'string', value: 'ADDRESS', help: 'of this address (default: 127.0.0.1)' },
+    run: { type: 'string', value: 'COMMAND', help: 'run this, and end with it and its status' },
+    pidfile: { type: 'string', value: 'FILE', help: "write the server's process number there when clients can come" },
+    'exit-with-parent': { type: 'boolean', help: 'end when the process ends that has started this' },
     'read-only': { type: 'boolean', help: 'serve all tables read-only' },
     tls: { type: 'string', value: 'MODE', help: 'off, allow or require (default: require with credentials, else off)' },
     'tls-certs': { type: 'string', value: 'DIR', help: 'certificates of the server and its CA' },

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Disconnected, type Inbound } from '../inbound.js';
 import { Negotiation, type NegotiationOptions } from './negotiation.js';
 import type { Resources } from './resources.js';
@@ -10,13 +10,13 @@ const lingerTime = 5_000;
 
 /** A client, from its greeting to its end. */
 export class Connection {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #options: NegotiationOptions;
   readonly #resources: Resources;
   /** Undefined until the client has an export. */
   session: Session | undefined;
 
-  constructor(socket: Socket, options: NegotiationOptions, resources: Resources) {
+  constructor(socket: Duplex, options: NegotiationOptions, resources: Resources) {
     this.#socket = socket;
     this.#options = options;
     this.#resources = resources;
@@ -59,7 +59,7 @@ export class Connection {
   }
 
   /** Says that there is no more, and waits until the client has understood: closed at once, the last replies might be lost to it. */
-  async #hangUp(socket: Socket, inbound?: Inbound): Promise<void> {
+  async #hangUp(socket: Duplex, inbound?: Inbound): Promise<void> {
     if (socket.destroyed) return;
     const closed = new Promise((resolve) => socket.once('close', resolve));
     inbound?.release();

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Inbound } from '../inbound.js';
 import { HandshakeFlag, Info, magic, maxPayload, Option, OptionReply } from '../protocol.js';
 import { type Agreement, transmissionFlags } from './agreement.js';
@@ -24,14 +24,14 @@ export interface NegotiationOptions {
 export interface Negotiated {
   agreement: Agreement;
   /** What to talk over: with TLS another one than at first. */
-  socket: Socket;
+  socket: Duplex;
   inbound: Inbound;
 }
 
 /** Fixed newstyle negotiation, the server's part. */
 export class Negotiation {
   readonly #options: NegotiationOptions;
-  #socket: Socket;
+  #socket: Duplex;
   #inbound: Inbound;
   #secure = false;
   #structured = false;
@@ -39,7 +39,7 @@ export class Negotiation {
   #allocationOf: string | undefined;
   #noZeroes = false;
 
-  constructor(socket: Socket, options: NegotiationOptions) {
+  constructor(socket: Duplex, options: NegotiationOptions) {
     this.#options = options;
     this.#socket = socket;
     this.#inbound = new Inbound(socket);

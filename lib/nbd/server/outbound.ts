@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /**
  * Bytes that go out with one system call. A client that takes so many has made progress; sockets hold more, so that for a client that reads a
@@ -17,7 +17,7 @@ interface Part {
  * can be told a slow client from one that takes nothing.
  */
 export class Outbound {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #onProgress: () => void;
   readonly #queue: Part[] = [];
   #isBusy = false;
@@ -25,7 +25,7 @@ export class Outbound {
   unsent = 0;
 
   /** `onProgress` is called when the client has taken something, or something is sent after nothing was. */
-  constructor(socket: Socket, onProgress: () => void) {
+  constructor(socket: Duplex, onProgress: () => void) {
     this.#socket = socket;
     this.#onProgress = onProgress;
   }

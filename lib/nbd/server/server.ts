@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { createServer, type Server as NetServer } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { LimitedLog } from '../../base/limited-log.js';
 import { maxPayload } from '../protocol.js';
@@ -72,8 +73,9 @@ export class NbdServer {
 
   /** Takes clients from now on; it may be called for several places. @see listen */
   async listen(on: ListenOn): Promise<Address> {
-    const listener = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
-      this.serve(socket),
+    const listener = createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true },
+      (socket) => void this.serve(socket),
     );
     await listen(listener, on);
     listener.on('error', (error) => this.#resources.log(error.message));
@@ -81,8 +83,8 @@ export class NbdServer {
     return addressOf(listener.address(), 'fd' in on ? on.fd : undefined);
   }
 
-  /** Takes a client that is connected. Where there are too many, another one gives way, or the new one is refused. */
-  serve(socket: Socket): void {
+  /** Takes a client that is connected, until it is gone. Where there are too many, another one gives way, or the new one is refused. */
+  async serve(socket: Duplex): Promise<void> {
     if (this.#connections.size >= this.#maxClients && !this.#makeRoom()) {
       this.#resources.log(`a new client was refused: all ${this.#maxClients} clients (--max-clients) are being served`);
       socket.destroy();
@@ -92,6 +94,7 @@ export class NbdServer {
     const connection = new Connection(socket, { exports: this.#exports, ...(tls && { tls }) }, this.#resources);
     const over = connection.run().finally(() => this.#connections.delete(connection));
     this.#connections.set(connection, over);
+    await over;
   }
 
   /** Ends the oldest connection without an export; else the one that has been idle for longest; else one that has stalled for too long. */

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Disconnected, type Inbound } from '../inbound.js';
 import { Command, CommandFlag, requestBytes } from '../protocol.js';
 import type { Agreement } from './agreement.js';
@@ -26,7 +26,7 @@ const progressBytes = 16 << 10;
  * through the connection's own bytes.
  */
 export class Session {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #inbound: Inbound;
   readonly #agreement: Agreement;
   readonly #resources: Resources;
@@ -44,7 +44,7 @@ export class Session {
   /** Since when no request has been in flight. */
   #idleSince: number;
 
-  constructor(socket: Socket, inbound: Inbound, agreement: Agreement, resources: Resources) {
+  constructor(socket: Duplex, inbound: Inbound, agreement: Agreement, resources: Resources) {
     this.#socket = socket;
     this.#inbound = inbound;
     this.#agreement = agreement;

@@ -1,9 +1,9 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createServer, type TlsOptions } from 'node:tls';
 import { TlsError } from '../tls.js';
 
 /** Begins TLS on a connection and resolves to what to talk over from now on. @throws the error of the handshake */
-export type TlsUpgrade = (socket: Socket) => Promise<Socket>;
+export type TlsUpgrade = (socket: Duplex) => Promise<Duplex>;
 
 /** @see serverCredentials. @throws TlsError when the credentials do not fit together */
 export function tlsUpgrade(credentials: TlsOptions): TlsUpgrade {
