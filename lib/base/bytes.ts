@@ -1,11 +1,23 @@
+/** Errors of arguments have node:crypto's codes. */
+type ArgumentErrorCode = 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE';
+
+function coded<T extends Error>(error: T, code: ArgumentErrorCode): T & { code: ArgumentErrorCode } {
+  return Object.assign(error, { code });
+}
+
+export const typeError = (message: string) => coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+export const valueError = (message: string) => coded(new TypeError(message), 'ERR_INVALID_ARG_VALUE');
+export const rangeError = (message: string, options?: ErrorOptions) =>
+  coded(new RangeError(message, options), 'ERR_OUT_OF_RANGE');
+
 /** The one grammar of argument errors: what, expected, got. */
 export function wrongType(title: string, expected: string, got: unknown): TypeError {
   const kind = got === null ? 'null' : typeof got === 'object' ? (got.constructor?.name ?? 'object') : typeof got;
-  return new TypeError(`${title}: expected ${expected}, got ${kind}`);
+  return typeError(`${title}: expected ${expected}, got ${kind}`);
 }
 
 export function wrongSize(title: string, expected: string, got: number | string): RangeError {
-  return new RangeError(`${title}: expected ${expected}, got ${got}`);
+  return rangeError(`${title}: expected ${expected}, got ${got}`);
 }
 
 /** A prototype's own getter: what an object itself answers, whatever properties it has been given. */
@@ -54,9 +66,9 @@ export function checkView(
   } catch {
     throw wrongType(title, 'bytes that are not shared', memory);
   }
-  if (resizable) throw new TypeError(`${title}: expected bytes of fixed size, got a resizable ArrayBuffer`);
+  if (resizable) throw typeError(`${title}: expected bytes of fixed size, got a resizable ArrayBuffer`);
   if (value.length !== lengthOf(value) || value.byteLength !== sizeOf(value))
-    throw new TypeError(`${title}: expected ${expected}, got one that hides its length`);
+    throw typeError(`${title}: expected ${expected}, got one that hides its length`);
   if (lengthOf(value) === 0) checkAttached(title, value);
 }
 
@@ -82,7 +94,7 @@ export function checkAttached(title: string, value: Uint8Array | Int32Array): vo
   try {
     new Uint8Array(memoryOf(value));
   } catch {
-    throw new TypeError(`${title}: expected bytes, got a detached ArrayBuffer`);
+    throw typeError(`${title}: expected bytes, got a detached ArrayBuffer`);
   }
 }
 
@@ -95,7 +107,7 @@ export function checkInteger(title: string, value: number, min: number, max: num
 
 /** Checks one of a few words. @throws TypeError */
 export function checkWord<T extends string>(title: string, value: T, words: readonly T[]): void {
-  if (!words.includes(value)) throw new TypeError(`${title}: expected ${words.join(', ')}, got ${String(value)}`);
+  if (!words.includes(value)) throw valueError(`${title}: expected ${words.join(', ')}, got ${String(value)}`);
 }
 
 export const noBytes = new Uint8Array(0);

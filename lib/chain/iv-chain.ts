@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger, checkWord, wrongSize } from '../base/bytes.js';
+import { checkBytes, checkInteger, checkWord, rangeError, valueError, wrongSize } from '../base/bytes.js';
 import type { Answer, Done } from '../crypto/engine/engine.js';
 import { AlgError } from '../crypto/error.js';
 import type { Direction, IvRule } from '../crypto/request/iv.js';
@@ -84,7 +84,7 @@ export class IvChain {
     checkInteger('depth', depth, 1, 1024);
     const ivSize = tfm.info.ivSize ?? 0;
     if (tfm.type !== 'skcipher' || ivSize === 0)
-      throw new TypeError(`tfm: expected a skcipher with an IV, got ${tfm.type} ${tfm.name}`);
+      throw valueError(`tfm: expected a skcipher with an IV, got ${tfm.type} ${tfm.name}`);
     this.mode = mode;
     this.#row = modeRows[mode];
     this.direction = direction;
@@ -98,7 +98,7 @@ export class IvChain {
     this.#nextIv = new Uint8Array(ivSize);
     if (!this.#row.ownIvs) {
       const { iv } = options;
-      if (iv === undefined) throw new TypeError(`iv: expected the IV of the first request for mode ${mode}, got none`);
+      if (iv === undefined) throw valueError(`iv: expected the IV of the first request for mode ${mode}, got none`);
       checkBytes('iv', iv);
       if (iv.length !== ivSize) throw wrongSize('iv', `${ivSize} bytes`, iv.length);
       this.#iv.set(iv);
@@ -201,16 +201,14 @@ export class IvChain {
     if (src.length > max)
       throw wrongSize('src', `at most ${max} bytes for one request of ${this.#tfm.name}`, src.length);
     if (this.#row.ownIvs) {
-      if (iv === undefined) throw new TypeError(`iv: expected the request's own for mode ${this.mode}, got none`);
+      if (iv === undefined) throw valueError(`iv: expected the request's own for mode ${this.mode}, got none`);
       checkBytes('iv', iv);
       if (iv.length !== this.#iv.length) throw wrongSize('iv', `${this.#iv.length} bytes`, iv.length);
       return;
     }
-    if (iv !== undefined) throw new TypeError(`iv: expected none for mode ${this.mode}, got one`);
+    if (iv !== undefined) throw valueError(`iv: expected none for mode ${this.mode}, got one`);
     if (this.#partial)
-      throw new RangeError(
-        `src: expected no request after one of less than whole blocks of ${this.#granularity} bytes`,
-      );
+      throw rangeError(`src: expected no request after one of less than whole blocks of ${this.#granularity} bytes`);
     this.#partial = src.length % this.#granularity !== 0;
   }
 

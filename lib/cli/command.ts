@@ -1,17 +1,16 @@
 import { parseArgs } from 'node:util';
-import { withoutKeys } from '../base/without-keys.js';
 import { Exit } from './exit.js';
 
 type ParseArgsOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
 
-/** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. It repeats nothing that may be a key. */
+/** An error for the person at the terminal: one line, cause and remedy, and the exit status that goes with it. What of it may be a key is taken out before it is printed. */
 export class CliError extends Error {
   override readonly name = 'CliError';
   constructor(
     message: string,
     readonly status: number = Exit.usage,
   ) {
-    super(withoutKeys(message));
+    super(message);
   }
 }
 
@@ -29,16 +28,24 @@ export interface Invocation {
   positionals: string[];
 }
 
-/** One row of the program's command table. */
-export interface Command {
-  name: string;
+/** What a command does when its first word is this one, with the options that it takes then. */
+export interface Verb {
   /** What stands after the name on the usage line. */
-  usage: string;
+  usage?: string;
   summary: string;
-  /** Further paragraphs of `--help`. */
-  details?: string;
+  /** A line of a shell that works in an empty folder. */
+  example?: string;
   options: Record<string, OptionHelp>;
   run(invocation: Invocation): Promise<number>;
+}
+
+/** One row of the program's command table. */
+export interface Command extends Verb {
+  name: string;
+  usage: string;
+  /** Further paragraphs of `--help`. */
+  details?: string;
+  verbs?: Record<string, Verb>;
 }
 
 /** Options every command takes. */
@@ -48,8 +55,8 @@ export const commonOptions: Record<string, OptionHelp> = {
   debug: { type: 'boolean', help: 'print the stack trace of an error' },
 };
 
-/** A command's options and those of all commands; a letter that a command gives an option of its own is not theirs. */
-export function allOptions(command: Command): Record<string, OptionHelp> {
+/** The options of a command, or of a verb, and those of all commands; a letter that it gives an option of its own is not theirs. */
+export function allOptions(command: Verb): Record<string, OptionHelp> {
   const letters = new Set(Object.values(command.options).map(({ short }) => short));
   const common = Object.entries(commonOptions).map(([name, { short, ...option }]) => {
     return [name, short && !letters.has(short) ? { short, ...option } : option] as const;
@@ -57,6 +64,7 @@ export function allOptions(command: Command): Record<string, OptionHelp> {
   return { ...command.options, ...Object.fromEntries(common) };
 }
 
+/** @throws CliError for what is no option of the command, or is another verb's */
 export function parseInvocation(command: Command, argv: string[]): Invocation {
   const options: ParseArgsOptions = {};
   for (const [name, option] of Object.entries(allOptions(command))) {
@@ -64,6 +72,7 @@ export function parseInvocation(command: Command, argv: string[]): Invocation {
   }
   try {
     const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true, strict: true });
+    checkForeign(command, positionals[0] ?? '', Object.keys(values));
     return { values: values as Invocation['values'], positionals };
   } catch (error) {
     const message = (error as Error).message.split('. To specify')[0];
@@ -71,14 +80,36 @@ export function parseInvocation(command: Command, argv: string[]): Invocation {
   }
 }
 
-export function helpText(command: Command): string {
-  const rows = Object.entries(allOptions(command)).map(([name, option]) => {
+function checkForeign({ name, verbs = {} }: Command, verb: string, given: string[]): void {
+  if (!Object.hasOwn(verbs, verb)) return;
+  const own = { ...verbs[verb]!.options, ...commonOptions };
+  const foreign = given.find((option) => !Object.hasOwn(own, option));
+  if (foreign) throw new Error(`--${foreign}: not an option of ${name} ${verb}`);
+}
+
+/** Of a command; or of its verb, where there is one of this name. */
+export function helpText(command: Command, verbName = ''): string {
+  const verb = command.verbs && Object.hasOwn(command.verbs, verbName) ? command.verbs[verbName] : undefined;
+  const name = verb ? `${command.name} ${verbName}` : command.name;
+  const { usage = '', summary, example, options }: Verb = verb ?? command;
+  const lines = [`Usage: dmalg ${name} ${usage}`.trimEnd(), '', verb ? sentence(summary) : summary];
+  if (!verb && command.details) lines.push('', command.details.trim());
+  if (!verb && command.verbs) lines.push('', `'dmalg help ${command.name} VERB' has the options of a verb.`);
+  const shown = verb || !command.verbs ? allOptions({ ...command, options }) : commonOptions;
+  lines.push('', 'Options:', ...optionLines(shown));
+  if (example !== undefined) lines.push('', 'Example:', ...example.split('\n').map((line) => `  ${line}`));
+  return `${lines.join('\n')}\n`;
+}
+
+function optionLines(options: Record<string, OptionHelp>): string[] {
+  const rows = Object.entries(options).map(([name, option]) => {
     const left = `${option.short ? `-${option.short}, ` : ''}--${name}${option.value ? ` ${option.value}` : ''}`;
     return [left, option.help] as const;
   });
   const width = Math.max(...rows.map(([left]) => left.length));
-  const lines = [`Usage: dmalg ${command.name} ${command.usage}`.trimEnd(), '', command.summary];
-  if (command.details) lines.push('', command.details.trim());
-  lines.push('', 'Options:', ...rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`));
-  return `${lines.join('\n')}\n`;
+  return rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`);
+}
+
+function sentence(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 }

@@ -22,10 +22,9 @@ export function allCommands(): Promise<Command[]> {
   return Promise.all(Object.values(commands).map((load) => load()));
 }
 
-/** The words that a command may begin with, as its usage line has them: 'read|write ...', 'format DATA | verify DATA'. */
-export function verbsOf({ usage }: Command): string[] {
-  return usage
-    .split(' | ')
-    .flatMap((form) => form.split(' ')[0]!.split('|'))
-    .filter((word) => /^[a-z]+$/.test(word));
+/** The words that a command may begin with: its verbs, or as its usage line has them: 'read|write ...'. */
+export function verbsOf({ usage, verbs }: Command): string[] {
+  if (verbs) return Object.keys(verbs);
+  const [first = ''] = usage.split(' ');
+  return first.split('|').filter((word) => /^[a-z]+$/.test(word));
 }

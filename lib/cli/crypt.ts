@@ -4,7 +4,7 @@ import { CryptConvert } from '../crypto/sector/convert.js';
 import { CryptError } from '../crypto/sector/error.js';
 import { isSameFile } from '../dm/same-file.js';
 import { algOptions, keyOption, keyOptions, runOptions } from './alg-options.js';
-import { CliError, type Command, type Invocation } from './command.js';
+import { CliError, type Command, type Invocation, type OptionHelp, type Verb } from './command.js';
 import {
   checkWhole,
   convertAll,
@@ -19,6 +19,7 @@ import { Exit } from './exit.js';
 import { integerOption, stringOption } from './option-values.js';
 import { completeFile } from './output.js';
 import { Progress } from './progress.js';
+import { verbLines } from './verbs.js';
 
 async function run(invocation: Invocation): Promise<number> {
   const { values, positionals } = invocation;
@@ -94,23 +95,36 @@ const optionOf: Record<string, string> = { iv_offset: 'iv-offset', sector_size: 
 
 const { provider, engine } = algOptions;
 
+const options: Record<string, OptionHelp> = {
+  cipher: { type: 'string', value: 'SPEC', help: "dm-crypt's cipher specification" },
+  ...keyOptions,
+  'iv-offset': { type: 'string', value: 'N', help: 'added to sector numbers, in 512-byte sectors (default: 0)' },
+  'sector-size': { type: 'string', value: 'N', help: 'bytes: 512, 1024, 2048 or 4096 (default: 512)' },
+  'iv-large-sectors': { type: 'boolean', help: 'IVs count sectors of --sector-size, not of 512 bytes' },
+  provider: provider!,
+  engine: engine!,
+};
+
+const usage = 'IN OUT --cipher SPEC (--key HEX | --key-file FILE) [options]';
+const example = (verb: string) =>
+  `head -c 64 /dev/urandom > key && head -c 1M /dev/zero > in && dmalg crypt ${verb} in out --cipher aes-xts-plain64 --key-file key`;
+const verbs: Record<string, Verb> = {
+  encrypt: { usage, summary: 'encrypts IN to OUT', example: example('encrypt'), options, run },
+  decrypt: { usage, summary: 'decrypts IN to OUT', example: example('decrypt'), options, run },
+};
+
 export const crypt: Command = {
   name: 'crypt',
   usage: 'encrypt|decrypt IN OUT --cipher SPEC (--key HEX | --key-file FILE) [options]',
   summary: "Encrypts or decrypts a volume as the kernel's dm-crypt does.",
   details: [
+    ...verbLines(verbs),
+    '',
     'IN and OUT are files or block devices; - is stdin and stdout. OUT appears when it is complete. SPEC is what a table line has:',
     'aes-xts-plain64, aes-cbc-essiv:sha256, aes:64-cbc-lmk, capi:xts(aes)-plain64. IV modes: plain, plain64, plain64be, null, essiv,',
     'benbi, lmk, tcw, eboiv, elephant. IN is a whole number of sectors; of a pipe that is known, and refused, only at its end.',
   ].join('\n'),
-  options: {
-    cipher: { type: 'string', value: 'SPEC', help: "dm-crypt's cipher specification" },
-    ...keyOptions,
-    'iv-offset': { type: 'string', value: 'N', help: 'added to sector numbers, in 512-byte sectors (default: 0)' },
-    'sector-size': { type: 'string', value: 'N', help: 'bytes: 512, 1024, 2048 or 4096 (default: 512)' },
-    'iv-large-sectors': { type: 'boolean', help: 'IVs count sectors of --sector-size, not of 512 bytes' },
-    provider: provider!,
-    engine: engine!,
-  },
+  options,
+  verbs,
   run,
 };

@@ -6,7 +6,7 @@ import type { TargetEvent } from '../dm/target.js';
 import { targetTypes } from '../dm/targets/index.js';
 import type { Reconnection } from '../nbd/client/client.js';
 import { algOptions, runOptions } from './alg-options.js';
-import { CliError, type Command, type Invocation } from './command.js';
+import { CliError, type Command, type Invocation, type OptionHelp, type Verb } from './command.js';
 import { describeEvent, describeReconnection } from './device-events.js';
 import { readDevice, writeDevice } from './dm-stream.js';
 import { Exit } from './exit.js';
@@ -14,32 +14,7 @@ import { integerOption, stringOption } from './option-values.js';
 import { writeOutput } from './output.js';
 import { Progress } from './progress.js';
 import { tableText } from './table-option.js';
-
-/** What `dmalg dm` does, each with the options that only it takes. */
-const actions: Record<string, { run(invocation: Invocation): Promise<void>; options: string[] }> = {
-  read: { run: read, options: ['table', 'offset', 'length', 'output', 'depth', 'direct', 'provider', 'engine'] },
-  write: { run: write, options: ['table', 'offset', 'input', 'depth', 'direct', 'provider', 'engine'] },
-  table: {
-    run: (invocation) => show(invocation, 'table'),
-    options: ['table', 'showkeys', 'json', 'provider', 'engine'],
-  },
-  status: { run: (invocation) => show(invocation, 'status'), options: ['table', 'json', 'provider', 'engine'] },
-  targets: { run: targets, options: ['json'] },
-};
-const common = ['help', 'quiet', 'debug'];
-
-async function run(invocation: Invocation): Promise<number> {
-  const { values, positionals } = invocation;
-  const [name, ...more] = positionals;
-  const action = name !== undefined && Object.hasOwn(actions, name) ? actions[name] : undefined;
-  if (!action)
-    throw new CliError(`expected ${Object.keys(actions).join(', ')}, got '${name ?? ''}'; see 'dmalg dm --help'`);
-  if (more.length) throw new CliError(`dm ${name}: expected no files, got '${more[0]}'; see 'dmalg dm --help'`);
-  const foreign = Object.keys(values).find((option) => ![...action.options, ...common].includes(option));
-  if (foreign) throw new CliError(`--${foreign}: not an option of dm ${name}; see 'dmalg dm --help'`);
-  await action.run(invocation);
-  return Exit.done;
-}
+import { runVerb, verbLines } from './verbs.js';
 
 async function open(invocation: Invocation, readOnly: boolean): Promise<Device> {
   const table = stringOption(invocation, 'table');
@@ -64,7 +39,7 @@ function depthOption(invocation: Invocation): number {
   return integerOption(invocation, 'depth', 4, 1, 1024);
 }
 
-async function read(invocation: Invocation): Promise<void> {
+async function read(invocation: Invocation): Promise<number> {
   await using device = await open(invocation, true);
   const offset = bytesOption(invocation, 'offset', 0, device.size);
   const length = bytesOption(invocation, 'length', device.size - offset, device.size - offset);
@@ -76,9 +51,10 @@ async function read(invocation: Invocation): Promise<void> {
   } finally {
     progress.end();
   }
+  return Exit.done;
 }
 
-async function write(invocation: Invocation): Promise<void> {
+async function write(invocation: Invocation): Promise<number> {
   await using device = await open(invocation, false);
   const offset = bytesOption(invocation, 'offset', 0, device.size);
   const depth = depthOption(invocation);
@@ -95,16 +71,18 @@ async function write(invocation: Invocation): Promise<void> {
   } finally {
     progress.end();
   }
+  return Exit.done;
 }
 
-async function show(invocation: Invocation, what: 'table' | 'status'): Promise<void> {
+async function show(invocation: Invocation, what: 'table' | 'status'): Promise<number> {
   await using device = await open(invocation, true);
   if (what === 'status' && invocation.values.json) {
     process.stdout.write(json(device.report().lines));
-    return;
+    return Exit.done;
   }
   const text = what === 'table' ? device.table({ showKeys: invocation.values.showkeys === true }) : device.status();
   process.stdout.write(invocation.values.json ? json(text.split('\n').map(fields)) : `${text}\n`);
+  return Exit.done;
 }
 
 function fields(line: string): { start: number; length: number; type: string; params: string } {
@@ -112,10 +90,11 @@ function fields(line: string): { start: number; length: number; type: string; pa
   return { start: Number(start), length: Number(length), type: type!, params: params! };
 }
 
-async function targets({ values }: Invocation): Promise<void> {
+async function targets({ values }: Invocation): Promise<number> {
   const rows = targetTypes.map(({ name, version }) => ({ name, version: version.join('.') }));
   const lines = rows.map(({ name, version }) => `${name.padEnd(16)} v${version}\n`);
   process.stdout.write(values.json ? json(rows) : lines.join(''));
+  return Exit.done;
 }
 
 function json(value: unknown): string {
@@ -124,16 +103,82 @@ function json(value: unknown): string {
 
 const { provider, engine } = algOptions;
 
+const help: Record<string, OptionHelp> = {
+  table: {
+    type: 'string',
+    value: 'LINE',
+    help: 'the table, or @FILE that holds it, which keeps keys out of the process list',
+  },
+  offset: { type: 'string', value: 'BYTES', help: 'where on the device (default: 0)' },
+  length: { type: 'string', value: 'BYTES', help: 'how much to read (default: to the end)' },
+  output: {
+    type: 'string',
+    value: 'FILE',
+    help: 'where read writes; it appears when it is complete (default: stdout)',
+  },
+  input: { type: 'string', value: 'FILE', help: 'what write writes (default: stdin)' },
+  depth: { type: 'string', value: 'N', help: 'chunks of 1 MiB in flight, 1 to 1024 (default: 4)' },
+  direct: { type: 'boolean', help: 'read, write: past the page cache (O_DIRECT); not every file system can' },
+  showkeys: { type: 'boolean', help: 'table: print the keys' },
+  json: { type: 'boolean', help: 'table, status, targets: print JSON' },
+  provider: provider!,
+  engine: engine!,
+};
+
+/** These of the options. */
+const take = (...names: string[]) => Object.fromEntries(names.map((name) => [name, help[name]!]));
+const exampleTable = "--table '0 16 zero'";
+
+const verbs: Record<string, Verb> = {
+  read: {
+    usage: '--table LINE|@FILE [options]',
+    summary: 'writes the device, or --length bytes of it, to --output or stdout',
+    example: `dmalg dm read ${exampleTable} --length 512 --output zeroes`,
+    options: take('table', 'offset', 'length', 'output', 'depth', 'direct', 'provider', 'engine'),
+    run: read,
+  },
+  write: {
+    usage: '--table LINE|@FILE [options]',
+    summary: 'writes --input or stdin to the device, and flushes it',
+    example: "truncate -s 8192 disk && echo hello | dmalg dm write --table '0 16 linear disk 0'",
+    options: take('table', 'offset', 'input', 'depth', 'direct', 'provider', 'engine'),
+    run: write,
+  },
+  table: {
+    usage: '--table LINE|@FILE [options]',
+    summary: 'prints the table as dmsetup table does: keys are zeroes without --showkeys',
+    example: `dmalg dm table ${exampleTable}`,
+    options: take('table', 'showkeys', 'json', 'provider', 'engine'),
+    run: (invocation) => show(invocation, 'table'),
+  },
+  status: {
+    usage: '--table LINE|@FILE [options]',
+    summary:
+      'prints what dmsetup status does; with --json everything that the targets and the devices below them hold, too',
+    example: `dmalg dm status ${exampleTable} --json`,
+    options: take('table', 'json', 'provider', 'engine'),
+    run: (invocation) => show(invocation, 'status'),
+  },
+  targets: {
+    summary: 'prints the targets and their versions as dmsetup targets does',
+    example: 'dmalg dm targets',
+    options: take('json'),
+    run: targets,
+  },
+};
+
+async function run(invocation: Invocation): Promise<number> {
+  const [name, more] = invocation.positionals;
+  if (more !== undefined) throw new CliError(`dm ${name}: expected no files, got '${more}'; see 'dmalg dm --help'`);
+  return runVerb('dm', verbs, invocation);
+}
+
 export const dm: Command = {
   name: 'dm',
   usage: 'read|write|table|status|targets [--table LINE|@FILE] [options]',
   summary: 'Opens a device-mapper table without root and without device-mapper.',
   details: [
-    'read     writes the device, or --length bytes of it, to --output or stdout',
-    'write    writes --input or stdin to the device, and flushes it',
-    'table    prints the table as dmsetup table does: keys are zeroes without --showkeys',
-    'status   prints what dmsetup status does; with --json everything that the targets and the devices below them hold, too',
-    'targets  prints the targets and their versions as dmsetup targets does',
+    ...verbLines(verbs),
     '',
     'A table is a line <start> <length> <target> <arguments>, in sectors of 512 bytes, or several of them, which make one device. A device',
     'in a line is a file, a block device, an NBD URI, or ram:BYTES, a RAM disk of zeroes that is gone afterwards. The same spelling is the same',
@@ -164,26 +209,7 @@ export const dm: Command = {
     '                                            restart or a panic is a message here), ignore_zero_blocks, check_at_most_once, try_verify_in_tasklet,',
     '                                            use_fec_from_device <dev>, fec_blocks <n>, fec_start <n>, fec_roots <2..24>',
   ].join('\n'),
-  options: {
-    table: {
-      type: 'string',
-      value: 'LINE',
-      help: 'the table, or @FILE that holds it, which keeps keys out of the process list',
-    },
-    offset: { type: 'string', value: 'BYTES', help: 'where on the device (default: 0)' },
-    length: { type: 'string', value: 'BYTES', help: 'how much to read (default: to the end)' },
-    output: {
-      type: 'string',
-      value: 'FILE',
-      help: 'where read writes; it appears when it is complete (default: stdout)',
-    },
-    input: { type: 'string', value: 'FILE', help: 'what write writes (default: stdin)' },
-    depth: { type: 'string', value: 'N', help: 'chunks of 1 MiB in flight, 1 to 1024 (default: 4)' },
-    direct: { type: 'boolean', help: 'read, write: past the page cache (O_DIRECT); not every file system can' },
-    showkeys: { type: 'boolean', help: 'table: print the keys' },
-    json: { type: 'boolean', help: 'table, status, targets: print JSON' },
-    provider: provider!,
-    engine: engine!,
-  },
+  options: help,
+  verbs,
   run,
 };

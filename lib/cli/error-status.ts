@@ -51,6 +51,8 @@ export function statusOf(error: unknown): number {
   if (error instanceof LuksError) return luksStatus[error.code];
   if (error instanceof VerityError) return verityStatus[error.code];
   if (error instanceof DeviceError && error.cause instanceof VerityError) return verityStatus[error.cause.code];
+  if (error instanceof TableError && (error.cause instanceof CryptError || error.cause instanceof AlgError))
+    return statusOf(error.cause);
   if (error instanceof TableError) return tableStatus[error.code] ?? Exit.device;
   if (isOutOfMemory(error)) return Exit.memory;
   return error instanceof TypeError || error instanceof RangeError ? Exit.usage : Exit.device;

@@ -90,6 +90,7 @@ export const info: Command = {
   name: 'info',
   usage: '[--json]',
   summary: 'What this host offers: AF_ALG, AIO, drivers, and what auto picks.',
+  example: 'dmalg info',
   details: `
 Everything is found out by trying: sockets are opened, each driver of /proc/crypto is bound, AIO is proved by submitting requests to an
 asynchronous driver. 'says async' is the driver's own word, which is not to be relied on.`,

@@ -108,6 +108,7 @@ export const lab: Command = {
   name: 'lab',
   usage: '[options] -- COMMAND [ARGUMENT...]',
   summary: "Runs a command in a test kernel that has AF_ALG; the exit status is the command's.",
+  example: 'dmalg lab -- uname -r',
   details: `
 A Debian kernel boots in QEMU with this host's file system as its root, and runs the command in this folder with this node and the same
 programs, as root. Its stdout and stderr come back apart and as they are written; a pipe or file on stdin is passed on. What it writes is

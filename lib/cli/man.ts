@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { allOptions, CliError, type Command } from './command.js';
+import { allOptions, CliError, type Command, commonOptions, type OptionHelp } from './command.js';
 import { allCommands } from './commands.js';
 import { Exit, exitStatuses } from './exit.js';
 
@@ -7,6 +7,7 @@ export const man: Command = {
   name: 'man',
   usage: '',
   summary: 'Prints the manual page of all commands: dmalg man | man -l -',
+  example: 'dmalg man > dmalg.1',
   options: {},
   async run({ positionals }) {
     if (positionals.length > 0) throw new CliError(`expected no arguments, got '${positionals.join(' ')}'`);
@@ -27,6 +28,8 @@ function manPage(commands: readonly Command[]): string {
     ...commands.map(({ name, usage }) => roff(`dmalg ${name} ${usage}`.trimEnd())),
     '.fi',
     ...commands.flatMap(commandSection),
+    '.SH EXAMPLES',
+    ...examples(commands),
     '.SH EXIT STATUS',
     `${roff(exitStatuses)}.`,
     '',
@@ -34,14 +37,32 @@ function manPage(commands: readonly Command[]): string {
 }
 
 function commandSection(command: Command): string[] {
-  const options = Object.entries(allOptions(command)).flatMap(([name, { short, value, help }]) => [
+  // Its lines and columns are part of what it says.
+  const details = command.details ? ['.PP', '.nf', ...command.details.trim().split('\n').map(roff), '.fi'] : [];
+  const verbs = Object.entries(command.verbs ?? {}).flatMap(([name, verb]) => [
+    `.SS "dmalg ${command.name} ${name} ${roff(verb.usage ?? '')}"`,
+    roff(`${verb.summary[0]!.toUpperCase()}${verb.summary.slice(1)}.`),
+    ...optionRows(verb.options),
+  ]);
+  const options = command.verbs
+    ? ['.PP', 'Every verb takes:', ...optionRows(commonOptions)]
+    : optionRows(allOptions(command));
+  return [`.SH "${command.name.toUpperCase()}"`, roff(command.summary), ...details, ...options, ...verbs];
+}
+
+function optionRows(options: Record<string, OptionHelp>): string[] {
+  return Object.entries(options).flatMap(([name, { short, value, help }]) => [
     '.TP',
     `\\fB${roff(`${short ? `-${short}, ` : ''}--${name}`)}\\fR${value ? ` \\fI${roff(value)}\\fR` : ''}`,
     roff(help),
   ]);
-  // Its lines and columns are part of what it says.
-  const details = command.details ? ['.PP', '.nf', ...command.details.trim().split('\n').map(roff), '.fi'] : [];
-  return [`.SH "${command.name.toUpperCase()}"`, roff(command.summary), ...details, ...options];
+}
+
+function examples(commands: readonly Command[]): string[] {
+  return commands
+    .flatMap(({ example, verbs = {} }) => [example, ...Object.values(verbs).map((verb) => verb.example)])
+    .filter((example) => example !== undefined)
+    .flatMap((example) => ['.PP', '.nf', roff(example), '.fi']);
 }
 
 /** As it is, for troff: nothing of it is a request, a minus is one that can be copied. */

@@ -42,6 +42,7 @@ export const rng: Command = {
   name: 'rng',
   usage: '--bytes N [options]',
   summary: 'Writes random bytes from a generator of the kernel.',
+  example: 'dmalg rng --bytes 16 --hex',
   options: {
     ...algOptions,
     name: { type: 'string', value: 'ALG', help: 'the generator by its kernel name (default: stdrng)' },

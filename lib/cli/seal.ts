@@ -41,6 +41,19 @@ async function* contentOf(path: string): AsyncGenerator<Buffer, void> {
   yield* createReadStream(path);
 }
 
+/** @throws CliError naming the option that is missing */
+function openCipher(direction: Direction, name: string, key: Uint8Array | null, iv: Uint8Array | null, rest: object) {
+  try {
+    return new Cipher(direction, name, key, iv, rest);
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    if (!key && /key/.test(error.message))
+      throw new CliError(`${direction}: --key or --key-file is missing: ${error.message}`);
+    if (!iv && /\biv\b/i.test(error.message)) throw new CliError(`${direction}: --iv is missing: ${error.message}`);
+    throw error;
+  }
+}
+
 async function convert(
   direction: Direction,
   name: string,
@@ -48,7 +61,7 @@ async function convert(
   { input, output, quiet }: { input: string; output: string; quiet: boolean },
 ): Promise<void> {
   const { key = null, iv = null, aad, autoPadding = true, ...rest } = options;
-  const cipher = new Cipher(direction, name, key, iv, rest);
+  const cipher = openCipher(direction, name, key as Uint8Array | null, iv as Uint8Array | null, rest);
   const size = input === '-' ? undefined : (await stat(input)).size;
   const progress = new Progress(size, quiet);
   const source = progress.count(input === '-' ? process.stdin : contentOf(input));
@@ -68,6 +81,11 @@ function command(direction: Direction, summary: string): Command {
     name: direction,
     usage: "--name 'ALG' (--key HEX | --key-file FILE) [--iv HEX] [options] [IN [OUT]]",
     summary,
+    example:
+      "head -c 16 /dev/urandom > key && echo hello > plain && dmalg encrypt --name 'ctr(aes)' --key-file key --iv 00000000000000000000000000000001 plain sealed" +
+      (direction === 'decrypt'
+        ? " && dmalg decrypt --name 'ctr(aes)' --key-file key --iv 00000000000000000000000000000001 sealed"
+        : ''),
     details: [
       'IN and OUT are files; -, which is also the default, is stdin and stdout. OUT appears when it is complete.',
       'cbc and ecb pad as PKCS#7 says, like openssl enc. An authenticated cipher (gcm(aes), ccm(aes),',

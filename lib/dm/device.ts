@@ -1,3 +1,4 @@
+import { rangeError } from '../base/bytes.js';
 import type { MemoryUsage } from '../base/mempool.js';
 import { debug } from '../base/observe.js';
 import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
@@ -134,7 +135,7 @@ export class Device implements BlockDevice {
   async discard(offset: number, length: number): Promise<void> {
     const { first, count } = this.#blocks(offset, length);
     if (offset % this.blockSize !== 0 || length % this.blockSize !== 0)
-      throw new RangeError(`discard: expected multiples of ${this.blockSize} bytes, got ${offset} and ${length}`);
+      throw rangeError(`discard: expected multiples of ${this.blockSize} bytes, got ${offset} and ${length}`);
     if (count === 0) return;
     await this.#runLocked({ op: 'discard', sector: first, sectors: count });
   }
@@ -280,7 +281,7 @@ function reportBelow(name: string, device: BlockDevice): DeviceReport {
 
 function checkRange(what: string, value: number, max: number): number {
   if (!Number.isSafeInteger(value) || value < 0 || value > max)
-    throw new RangeError(`${what}: expected 0 to ${max} bytes, where the device ends, got ${value}`);
+    throw rangeError(`${what}: expected 0 to ${max} bytes, where the device ends, got ${value}`);
   return value;
 }
 

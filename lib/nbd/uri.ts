@@ -1,3 +1,4 @@
+import { rangeError } from '../base/bytes.js';
 import { defaultPort, maxString } from './protocol.js';
 
 /** Which export of which server, and how it is spoken to (doc/uri.md of the NetworkBlockDevice project). */
@@ -27,26 +28,25 @@ export function isNbdUri(text: string): boolean {
 /** Reads `nbd[s]://[user@]host[:port]/NAME` or `nbd[s]+unix:///NAME?socket=PATH`, as libnbd does. @throws RangeError saying what is wrong */
 export function parseNbdUri(text: string): NbdUri {
   const match = /^([a-z+]+):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(text);
-  if (!match)
-    throw new RangeError('expected nbd://HOST[:PORT]/NAME or nbd+unix:///NAME?socket=PATH, without a fragment');
+  if (!match) throw rangeError('expected nbd://HOST[:PORT]/NAME or nbd+unix:///NAME?socket=PATH, without a fragment');
   const [, spelled = '', authority = '', name = '', query = ''] = match;
   const scheme = spelled.toLowerCase();
-  if (!schemes.includes(scheme)) throw new RangeError(`expected a scheme of ${schemes.join(', ')}, got '${scheme}'`);
+  if (!schemes.includes(scheme)) throw rangeError(`expected a scheme of ${schemes.join(', ')}, got '${scheme}'`);
   const exportName = decode(name, 'the export name');
   if (exportName.includes('\0') || Buffer.byteLength(exportName) > maxString)
-    throw new RangeError(`the export name: expected at most ${maxString} bytes and no NUL`);
+    throw rangeError(`the export name: expected at most ${maxString} bytes and no NUL`);
   const given = parseQuery(query);
   const [, user, server = ''] = /^(?:([^@]*)@)?(.*)$/s.exec(authority)!;
   if (user !== undefined) {
-    if (given.has('tls-username')) throw new RangeError('the user: expected user@ or tls-username, got both');
-    if (user.includes(':')) throw new RangeError('the user: expected a name alone; a URI is no place for a password');
+    if (given.has('tls-username')) throw rangeError('the user: expected user@ or tls-username, got both');
+    if (user.includes(':')) throw rangeError('the user: expected a name alone; a URI is no place for a password');
     given.set('tls-username', decode(user, 'the user'));
   }
   const socket = given.get('socket');
   const isUnix = scheme.endsWith('+unix');
-  if (isUnix && !socket) throw new RangeError(`${scheme}: expected a parameter socket=PATH`);
-  if (isUnix && server) throw new RangeError(`${scheme}: expected three slashes and no host, got '${server}'`);
-  if (!isUnix && socket !== undefined) throw new RangeError(`${scheme}: socket= is for ${scheme}+unix`);
+  if (isUnix && !socket) throw rangeError(`${scheme}: expected a parameter socket=PATH`);
+  if (isUnix && server) throw rangeError(`${scheme}: expected three slashes and no host, got '${server}'`);
+  if (!isUnix && socket !== undefined) throw rangeError(`${scheme}: socket= is for ${scheme}+unix`);
   return {
     address: isUnix ? { path: socket! } : parseServer(server),
     exportName,
@@ -56,9 +56,9 @@ export function parseNbdUri(text: string): NbdUri {
 
 function tlsFields(tls: boolean, given: Map<string, string>): Omit<NbdUri, 'address' | 'exportName'> {
   const names = [...given.keys()].filter((name) => name.startsWith('tls-'));
-  if (!tls && names.length) throw new RangeError(`${names[0]}: only nbds: and nbds+unix: are encrypted`);
+  if (!tls && names.length) throw rangeError(`${names[0]}: only nbds: and nbds+unix: are encrypted`);
   if (given.has('tls-certificates') && given.has('tls-psk-file'))
-    throw new RangeError('expected tls-certificates or tls-psk-file, got both');
+    throw rangeError('expected tls-certificates or tls-psk-file, got both');
   const [tlsCertificates, tlsPskFile, tlsUsername, tlsHostname] = parameters.slice(1).map((name) => given.get(name));
   return {
     tls,
@@ -74,9 +74,8 @@ function parseQuery(query: string): Map<string, string> {
   for (const part of query.split('&').filter(Boolean)) {
     const [, key = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(part)!;
     const name = decode(key, 'a parameter');
-    if (!parameters.includes(name))
-      throw new RangeError(`expected parameters of ${parameters.join(', ')}, got '${name}'`);
-    if (given.has(name)) throw new RangeError(`${name}: given twice`);
+    if (!parameters.includes(name)) throw rangeError(`expected parameters of ${parameters.join(', ')}, got '${name}'`);
+    if (given.has(name)) throw rangeError(`${name}: given twice`);
     given.set(name, decode(value, name));
   }
   return given;
@@ -85,13 +84,12 @@ function parseQuery(query: string): Map<string, string> {
 /** `host`, `host:port`, `[IPv6]`, `[IPv6]:port`; nothing is this host. */
 function parseServer(server: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-f:.]+(?:%25[^\]]+)?)\]|([^:[\]]*))(?::(\d*))?$/i.exec(server);
-  if (!match) throw new RangeError(`expected HOST:PORT, an IPv6 address in brackets, got '${server}'`);
+  if (!match) throw rangeError(`expected HOST:PORT, an IPv6 address in brackets, got '${server}'`);
   const [, address, name = '', digits = ''] = match;
   const port = digits === '' ? defaultPort : Number(digits);
-  if (port < 1 || port > 65535) throw new RangeError(`the port: expected 1 to 65535, got '${digits}'`);
+  if (port < 1 || port > 65535) throw rangeError(`the port: expected 1 to 65535, got '${digits}'`);
   const host = decode(address ?? name, 'the host') || 'localhost';
-  if (address === undefined && /[\s/:?#@[\]%]/.test(host))
-    throw new RangeError(`the host: expected a name, got '${host}'`);
+  if (address === undefined && /[\s/:?#@[\]%]/.test(host)) throw rangeError(`the host: expected a name, got '${host}'`);
   return { host, port };
 }
 
@@ -100,7 +98,7 @@ function decode(text: string, what: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new RangeError(`${what}: expected UTF-8 in percent encoding, got '${text}'`);
+    throw rangeError(`${what}: expected UTF-8 in percent encoding, got '${text}'`);
   }
 }
 

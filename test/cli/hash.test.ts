@@ -27,7 +27,18 @@ describe('dmalg hash', function () {
       writeFileSync(join(folder, 'list'), stdout);
       const check = dmalg(folder, ['hash', '--name', 'sha256', ...library, '--check', 'list']);
       expect(check.status).to.equal(0);
-      expect(check.stdout.toString()).to.equal(files.map((file) => `${file}: OK\n`).join(''));
+      const theirs = spawnSync('sha256sum', ['--check', 'list'], { cwd: folder, encoding: 'utf8' });
+      expect(check.stdout.toString()).to.equal(theirs.stdout);
+
+      const tagged = dmalg(folder, ['hash', '--name', 'sha256', ...library, '--tag', '--', ...files]);
+      const theirTags = spawnSync('sha256sum', ['--tag', '--', ...files], { cwd: folder, encoding: 'utf8' });
+      expect(tagged.stdout.toString()).to.equal(theirTags.stdout);
+      writeFileSync(join(folder, 'list'), tagged.stdout);
+      expect(dmalg(folder, ['hash', '--name', 'sha256', ...library, '--check', 'list']).stdout.toString()).to.equal(
+        theirs.stdout,
+      );
+      // Digests of another hash are no lines of this list.
+      expect(dmalg(folder, ['hash', '--name', 'sha512', ...library, '--check', 'list']).status).to.equal(1);
     }),
   );
 
@@ -70,7 +81,7 @@ describe('dmalg hash', function () {
   );
 
   it(
-    'checks a list: 2 for a digest that differs, 4 for a file that is not there',
+    'checks a list with the statuses of sha256sum, and silently with --status',
     inFolder((folder) => {
       writeFileSync(join(folder, 'a'), 'abc');
       const check = (list: string) => dmalg(folder, ['hash', '--name', 'sha256', ...library, '-c', '-'], list);
@@ -79,14 +90,23 @@ describe('dmalg hash', function () {
       const missing = `${abc}  missing\n`;
       expect(check(good).status).to.equal(0);
       const mixed = check(good + different + missing);
-      expect(mixed.status).to.equal(2);
+      expect(mixed.status).to.equal(1);
       expect(mixed.stdout.toString()).to.equal('a: OK\na: FAILED\nmissing: FAILED open or read\n');
       expect(mixed.stderr).to.include('1 computed digests did NOT match');
-      expect(check(good + missing).status).to.equal(4);
+      expect(check(good + missing).status).to.equal(1);
       const odd = check(`${good}no digest here\n`);
       expect(odd.status).to.equal(0);
       expect(odd.stderr).to.include('1 of 2 lines are improperly formatted');
-      expect(check('nothing\n').status).to.equal(4);
+      expect(check('nothing\n').status).to.equal(1);
+      expect(check('').status).to.equal(1);
+      for (const list of [good, different, missing, `${good}odd\n`, '']) {
+        const args = ['--check', '--status', '-'];
+        const theirs = spawnSync('sha256sum', args, { cwd: folder, input: list, encoding: 'utf8' });
+        const ours = dmalg(folder, ['hash', '--name', 'sha256', ...library, '--status', '--check', '-'], list);
+        expect(ours.status).to.equal(theirs.status);
+        expect(ours.stdout.toString()).to.equal('');
+      }
+      expect(dmalg(folder, ['hash', '--name', 'sha256', ...library, '--status', 'a']).status).to.equal(1);
     }),
   );
 
@@ -100,7 +120,10 @@ describe('dmalg hash', function () {
         [['--name', 'sha256', '--engine', 'x'], 1, /--engine: expected/],
         [['--name', 'sha256', '--nmae', 'x'], 1, /nmae.*; see 'dmalg hash --help'/],
         [['--driver', 'sha256-generic', '--provider', 'library'], 1, /--driver: the library has no drivers/],
-        [['--name', 'nothing', '--provider', 'library'], 6, /ENOENT.*use the kernel provider/],
+        [['--name', 'nothing', '--provider', 'library'], 6, /ENOENT: unknown name; 'dmalg info'/],
+        [['--name', 'sha25'], 6, /unknown name; did you mean 'sha256'\?/],
+        [['--name', 'SHA512/256', '--provider', 'library'], 6, /the kernel's name of it is 'sha512-256'/],
+        [['--name', 'wp512', '--provider', 'library'], 6, /ENOENT.*use the kernel provider/],
         [['--name', 'sha256', '--check', 'x', 'y'], 1, /--check: expected no files/],
       ] as const) {
         const outcome = dmalg(folder, ['hash', ...args], 'abc');

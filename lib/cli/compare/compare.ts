@@ -3,7 +3,7 @@ import { compareAll, experiments } from '../../compare/all.js';
 import { baseArm, ivArms } from '../../compare/iv/arms.js';
 import { compareIv, ivDrivers, ivPresets } from '../../compare/iv/iv.js';
 import { library } from '../../compare/measure/drivers.js';
-import { CliError, type Command, type Invocation, type OptionHelp } from '../command.js';
+import { CliError, type Command, type Invocation, type OptionHelp, type Verb } from '../command.js';
 import { Exit } from '../exit.js';
 import { integerOption, stringOption } from '../option-values.js';
 import { destinationOf } from './destination.js';
@@ -13,8 +13,6 @@ import { compareInLab } from './lab.js';
 import { runAndReport } from './report.js';
 
 const names = [...Object.keys(experiments), 'all'];
-/** Options that are about drivers and requests. */
-const ivOptions = ['drivers', 'sizes', 'arms', 'repetitions', 'requests'];
 
 /** A comma outside of parentheses ends a name: drivers have commas in theirs. */
 export function splitList(text: string): string[] {
@@ -64,8 +62,6 @@ async function run(invocation: Invocation): Promise<number> {
   const to = destinationOf(invocation);
   const end = endOption(invocation, experiment);
   if (experiment !== 'iv') {
-    const foreign = ivOptions.find((name) => values[name] !== undefined);
-    if (foreign) throw new CliError(`--${foreign}: not an option of compare ${experiment}`);
     if (values['in-lab']) return compareInLab(invocation, experiment, to, end);
     const compareIt = experiment === 'all' ? compareAll : experiments[experiment as keyof typeof experiments];
     return runAndReport((watch) => compareIt({ quick }, watch), to, end);
@@ -114,6 +110,29 @@ const options: Record<string, OptionHelp> = {
   kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },
 };
 
+const { drivers, sizes, arms, repetitions, requests, ...everywhere } = options;
+
+/** Options that are about drivers and requests are iv's alone. */
+const verbs: Record<string, Verb> = Object.fromEntries(
+  names.map((name) => [
+    name,
+    {
+      usage: '[options]',
+      summary: name === 'all' ? 'runs all of them' : `runs the experiment ${name}`,
+      example: `dmalg compare ${name} --quick`,
+      options: name === 'iv' ? options : everywhere,
+      run,
+    },
+  ]),
+);
+verbs['diff'] = {
+  usage: 'BEFORE AFTER [--json FILE]',
+  summary: 'compares two reports of --json',
+  example: 'dmalg compare diff before.json after.json',
+  options: { json: options['json']! },
+  run,
+};
+
 const armWidth = Math.max(...ivArms.map(({ name }) => name.length));
 
 export const compare: Command = {
@@ -151,5 +170,6 @@ export const compare: Command = {
     '6 the kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',
   ].join('\n'),
   options,
+  verbs,
   run,
 };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { diffReports } from '../../compare/diff/diff.js';
 import { formatDiff } from '../../compare/diff/table.js';
 import type { AllReport, Report } from '../../compare/report.js';
-import { CliError, commonOptions, type Invocation } from '../command.js';
+import { CliError, type Invocation } from '../command.js';
 import { Exit } from '../exit.js';
 import { writeOutput } from '../output.js';
 import { destinationOf, tablesOf } from './destination.js';
@@ -12,8 +12,6 @@ export async function compareDiff(invocation: Invocation, files: string[]): Prom
   const [before, after, more] = files;
   if (before === undefined || after === undefined || more !== undefined)
     throw new CliError(`compare diff: expected two reports, got ${files.length}`);
-  const foreign = Object.keys(invocation.values).find((name) => name !== 'json' && !Object.hasOwn(commonOptions, name));
-  if (foreign) throw new CliError(`--${foreign}: not an option of compare diff`);
   const to = destinationOf(invocation);
   const diff = diffReports(readReport(before), readReport(after));
   tablesOf(to).write(formatDiff(diff));

@@ -1,7 +1,7 @@
 import { algOptions } from '../alg-options.js';
-import type { Command, OptionHelp } from '../command.js';
+import type { Command, OptionHelp, Verb } from '../command.js';
 import { newPassphraseHelp, passphraseHelp } from '../passphrase.js';
-import { runVerb, type Verb, verbLines, verbOptions } from '../verbs.js';
+import { runVerb, verbLines, verbOptions } from '../verbs.js';
 import { read, table, write } from './data.js';
 import { format } from './format.js';
 import { convert, dump, headerBackup, headerRestore, repair, uuid } from './header.js';
@@ -43,8 +43,13 @@ const streamHelp: Record<string, OptionHelp> = {
   engine: algOptions['engine']!,
 };
 
+const make = 'printf secret > pw && dmalg luks format disk --size 20M --key-file pw --iter-time 50';
+const example = (then: string) => `${make} && dmalg luks ${then}`;
+
 const verbs: Record<string, Verb> = {
   format: {
+    usage: 'IMAGE [--size BYTES] [options]',
+    example: make,
     summary: 'makes a volume: with --size in a new file, otherwise in IMAGE as it is',
     options: {
       size: {
@@ -88,6 +93,8 @@ const verbs: Record<string, Verb> = {
     run: format,
   },
   dump: {
+    usage: 'IMAGE [options]',
+    example: example('dump disk'),
     summary: 'prints the header as cryptsetup luksDump does',
     options: {
       ...headerHelp,
@@ -97,6 +104,8 @@ const verbs: Record<string, Verb> = {
     run: dump,
   },
   read: {
+    usage: 'IMAGE [options]',
+    example: example('read disk --key-file pw --output plain'),
     summary: 'decrypts the volume, to --output or stdout',
     options: {
       ...streamHelp,
@@ -106,11 +115,15 @@ const verbs: Record<string, Verb> = {
     run: read,
   },
   write: {
+    usage: 'IMAGE [options]',
+    example: `${make} && head -c 1M /dev/urandom > plain && dmalg luks write disk --key-file pw --input plain`,
     summary: 'encrypts --input or stdin into the volume',
     options: { ...streamHelp, input: { type: 'string', value: 'FILE', help: 'read from FILE' } },
     run: write,
   },
   'add-key': {
+    usage: 'IMAGE [options]',
+    example: `${make} && printf new > pw2 && dmalg luks add-key disk --key-file pw --new-key-file pw2 --iter-time 50`,
     summary: 'adds a passphrase',
     options: {
       ...openHelp,
@@ -122,32 +135,50 @@ const verbs: Record<string, Verb> = {
     run: addKey,
   },
   'change-key': {
+    usage: 'IMAGE [options]',
+    example: `${make} && printf new > pw2 && dmalg luks change-key disk --key-file pw --new-key-file pw2 --iter-time 50`,
     summary: 'replaces the passphrase of a key slot',
     options: { ...openHelp, ...newPassphraseHelp, ...pbkdfHelp },
     run: changeKey,
   },
   'remove-key': {
+    usage: 'IMAGE [options]',
+    example: example('remove-key disk --key-file pw --batch-mode'),
     summary: 'removes the key slot that a passphrase opens',
     options: { ...openHelp, ...batchHelp },
     run: removeKey,
   },
   'kill-slot': {
+    usage: 'IMAGE --key-slot N [options]',
+    example: example('kill-slot disk --key-slot 0 --batch-mode'),
     summary: 'removes the key slot --key-slot; no passphrase is asked for',
     options: { ...headerHelp, ...slotHelp('the key slot'), ...batchHelp },
     run: killSlot,
   },
   'convert-key': {
+    usage: 'IMAGE [options]',
+    example: example('convert-key disk --key-file pw --pbkdf pbkdf2 --iter-time 50'),
     summary: 'keeps a passphrase and changes how it is derived (--pbkdf)',
     options: { ...openHelp, ...pbkdfHelp },
     run: convertKey,
   },
   test: {
+    usage: 'IMAGE [options]',
+    example: example('test disk --key-file pw'),
     summary: 'prints which key slot a passphrase opens; status 2: none',
     options: { ...openHelp, ...volumeKeyHelp, ...jsonHelp },
     run: testKey,
   },
-  uuid: { summary: 'prints the UUID', options: headerHelp, run: uuid },
+  uuid: {
+    usage: 'IMAGE [options]',
+    example: example('uuid disk'),
+    summary: 'prints the UUID',
+    options: headerHelp,
+    run: uuid,
+  },
   table: {
+    usage: 'IMAGE [options]',
+    example: example('table disk'),
     summary: 'prints the crypt line that the kernel would get',
     options: {
       ...openHelp,
@@ -157,22 +188,38 @@ const verbs: Record<string, Verb> = {
     run: table,
   },
   'header-backup': {
+    usage: 'IMAGE --header-backup-file FILE [options]',
+    example: example('header-backup disk --header-backup-file backup'),
     summary: 'copies header and key slots into --header-backup-file',
     options: { ...headerHelp, ...backupHelp },
     run: headerBackup,
   },
   'header-restore': {
+    usage: 'IMAGE --header-backup-file FILE [options]',
+    example: example(
+      'header-backup disk --header-backup-file backup && dmalg luks header-restore disk --header-backup-file backup',
+    ),
     summary: 'writes header and key slots back from --header-backup-file',
     options: { ...headerHelp, ...backupHelp, ...batchHelp },
     run: headerRestore,
   },
   repair: {
+    usage: 'IMAGE [options]',
+    example: example('repair disk'),
     summary: 'writes both copies of a damaged LUKS2 header anew',
     options: headerHelp,
     run: repair,
   },
-  erase: { summary: 'wipes all key slots', options: { ...headerHelp, ...batchHelp }, run: erase },
+  erase: {
+    usage: 'IMAGE [options]',
+    example: example('erase disk --batch-mode'),
+    summary: 'wipes all key slots',
+    options: { ...headerHelp, ...batchHelp },
+    run: erase,
+  },
   convert: {
+    usage: 'IMAGE --type luks1|luks2 [options]',
+    example: `${make} --type luks1 && dmalg luks convert disk --type luks2 --batch-mode`,
     summary: 'converts the header to --type luks1 or luks2',
     options: { ...headerHelp, ...typeHelp, ...batchHelp },
     run: convert,
@@ -191,5 +238,6 @@ export const luks: Command = {
     'Not here: BitLocker, FileVault and TrueCrypt volumes; use cryptsetup open --type bitlk, fvault2 or tcrypt.',
   ].join('\n'),
   options: verbOptions(verbs),
+  verbs,
   run: (invocation) => runVerb('luks', verbs, invocation),
 };

@@ -1,6 +1,6 @@
-import type { Command, Invocation, OptionHelp } from '../command.js';
+import type { Command, Invocation, OptionHelp, Verb } from '../command.js';
 import { Exit } from '../exit.js';
-import { runVerb, type Verb, verbLines, verbOptions } from '../verbs.js';
+import { runVerb, verbLines, verbOptions } from '../verbs.js';
 import {
   dryRunOption,
   dumpOptions,
@@ -25,31 +25,47 @@ const image = { ...treeOptions, ...fecOptions, ...fecBlocksOption, ...rootOption
 /** Their modules are loaded when they are called, as commands are. */
 const verbs: Record<string, Verb> = {
   format: {
+    usage: 'DATA HASH [options]',
+    example: 'head -c 1M /dev/urandom > data && dmalg verity format data hash --root-hash-file root --fec-device fec',
     summary: 'writes the hash tree of DATA into HASH, and parity with --fec-device',
     options: { ...treeOptions, ...fecOptions, ...rootOptions, ...formatOptions, ...dryRunOption, ...common },
     run: async (invocation) => (await import('./format.js')).formatImage(invocation),
   },
   verify: {
+    usage: 'DATA HASH ROOT [options]',
+    example:
+      'head -c 1M /dev/urandom > data && dmalg verity format data hash --root-hash-file root && dmalg verity verify data hash --root-hash-file root',
     summary: 'verifies DATA and HASH against ROOT, and lists every bad block',
     options: { ...image, ...maxErrorsOption, ...common },
     run: async (invocation) => (await import('./verify.js')).verifyImage(invocation),
   },
   dump: {
+    usage: 'HASH [options]',
+    example:
+      'head -c 1M /dev/urandom > data && dmalg verity format data hash --root-hash-file root && dmalg verity dump hash',
     summary: 'prints the superblock of HASH',
     options: { ...dumpOptions, ...fecOptions, ...common },
     run: async (invocation) => (await import('./dump.js')).dumpHeader(invocation),
   },
   repair: {
+    usage: 'DATA HASH ROOT --fec-device FILE [options]',
+    example:
+      'head -c 1M /dev/urandom > data && dmalg verity format data hash --root-hash-file root --fec-device fec && dmalg verity repair data hash --root-hash-file root --fec-device fec --dry-run',
     summary: 'mends DATA, HASH and parity from the FEC data',
     options: { ...image, ...repairOptions, ...dryRunOption, ...maxErrorsOption, ...common },
     run: async (invocation) => (await import('./repair.js')).repairImage(invocation),
   },
   table: {
+    usage: 'DATA HASH ROOT [options]',
+    example:
+      'head -c 1M /dev/urandom > data && dmalg verity format data hash --root-hash-file root && dmalg verity table data hash --root-hash-file root',
     summary: "prints the kernel's table line, or its boot parameter",
     options: { ...image, ...tableOptions, ...runHelp },
     run: async (invocation) => (await import('./table.js')).printTable(invocation),
   },
   size: {
+    usage: 'DATA | --data-blocks N [options]',
+    example: 'dmalg verity size --data-blocks 262144 --fec-device fec',
     summary: 'prints how long tree and parity will be; writes nothing',
     options: { ...treeOptions, ...fecOptions, ...runHelp, ...json },
     run: async (invocation) => (await import('./size.js')).printSize(invocation),
@@ -81,5 +97,6 @@ export const verity: Command = {
     'not, and are listed.',
   ].join('\n'),
   options: verbOptions(verbs),
+  verbs,
   run,
 };

@@ -1,9 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import { binding, type TfmHandle, typeNumber } from '../../base/binding.js';
+import { ENOENT } from '../../base/errno.js';
 import { debug } from '../../base/observe.js';
 import { algError } from '../error.js';
 import { libraryAlgorithm } from './library.js';
 import { type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
+import { unknownName } from './unknown-name.js';
 
 export type ProviderName = 'kernel' | 'library';
 export const providerNames: readonly ProviderName[] = ['kernel', 'library'];
@@ -34,7 +36,10 @@ function choose(type: AlgType, name: string): ProviderChoice {
   const known = libraryAlgorithm(type, name) !== undefined;
   const probe = binding().af_alg_probe();
   if (probe < 0) {
-    if (!known) throw algError('socket', name, probe);
+    if (!known) {
+      const unknown = unknownName(type, name);
+      throw unknown ? algError('library', name, -ENOENT, unknown) : algError('socket', name, probe);
+    }
     return { provider: 'library', why: 'this kernel offers no AF_ALG' };
   }
   const kernel = openKernel(type, name);

@@ -1,5 +1,14 @@
 import { type BatchArguments, binding, type EngineHandle, unitFlag } from '../../base/binding.js';
-import { checkBytes, checkInteger, checkView, checkWord, overlap, wrongSize, wrongType } from '../../base/bytes.js';
+import {
+  checkBytes,
+  checkInteger,
+  checkView,
+  checkWord,
+  overlap,
+  rangeError,
+  wrongSize,
+  wrongType,
+} from '../../base/bytes.js';
 import { EBADF } from '../../base/errno.js';
 import type { Answer, Done, Engine } from '../engine/engine.js';
 import { algError } from '../error.js';
@@ -71,7 +80,7 @@ export class Batch implements ObservedWork {
     const { status = new Int32Array(count) } = fields;
     checkView('status', status, 'Int32Array');
     if (overlap(status, src) || overlap(status, dst) || (ivs && overlap(status, ivs)))
-      throw new RangeError('status: expected memory of its own, got some that overlaps src, dst or ivs');
+      throw rangeError('status: expected memory of its own, got some that overlaps src, dst or ivs');
     if (status.length !== count) throw wrongSize('status', `${count} numbers`, status.length);
     this.status = status;
   }
@@ -130,7 +139,7 @@ export class Batch implements ObservedWork {
   }
 }
 
-const sharing = (what: string) => new RangeError(`dst: expected bytes apart from ${what}, got some that overlap it`);
+const sharing = (what: string) => rangeError(`dst: expected bytes apart from ${what}, got some that overlap it`);
 
 function strideOf(tfm: Tfm, { unitSize, dstStride }: BatchFields): number {
   if (tfm.type !== 'hash') {

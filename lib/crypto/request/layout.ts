@@ -1,4 +1,4 @@
-import { byteOffsetOf, overlap, wrongSize } from '../../base/bytes.js';
+import { byteOffsetOf, overlap, rangeError, wrongSize } from '../../base/bytes.js';
 import type { Direction } from './iv.js';
 import type { Tfm } from './tfm.js';
 
@@ -24,5 +24,5 @@ export function resultLength(tfm: Tfm, direction: Direction, src: number, assoc:
  */
 export function checkApart(src: Uint8Array, dst: Uint8Array): void {
   if (overlap(src, dst) && byteOffsetOf(src) !== byteOffsetOf(dst))
-    throw new RangeError('dst: expected the bytes of src or others, got some that overlap src');
+    throw rangeError('dst: expected the bytes of src or others, got some that overlap src');
 }

@@ -1,9 +1,10 @@
 import { binding, libraryKind, type TfmHandle, typeNumber } from '../../base/binding.js';
-import { checkInteger, noBytes } from '../../base/bytes.js';
+import { checkInteger, noBytes, rangeError, valueError } from '../../base/bytes.js';
 import { EINVAL, ENOENT, ENOSYS, EOPNOTSUPP } from '../../base/errno.js';
 import { algError } from '../error.js';
 import type { LibraryAlgorithm } from '../provider/library.js';
 import { type AlgType, algTypes, findAlgorithm, readProcCrypto } from '../provider/proc-crypto.js';
+import { unknownName } from '../provider/unknown-name.js';
 
 /** What a tfm is sealed with before its first op is opened. */
 export interface Seal {
@@ -34,7 +35,12 @@ function openKernel(type: AlgType, name: string): TfmHandle {
   const syscall = failed[0] ?? 'bind';
   const list = syscall === 'bind' && handle === -ENOENT ? readProcCrypto() : [];
   const other = algTypes.find((each) => each !== type && findAlgorithm(list, each, name));
-  throw algError(syscall, name, handle, other && `it is of type ${other}, and was asked for as ${type}`);
+  const hint = other
+    ? `it is of type ${other}, and was asked for as ${type}`
+    : handle === -ENOENT
+      ? unknownName(type, name)
+      : undefined;
+  throw algError(syscall, name, handle, hint);
 }
 
 function openLibrary(name: string, { key }: Seal, library: LibraryAlgorithm): TfmHandle {
@@ -72,9 +78,11 @@ function setSeal(handle: TfmHandle, type: AlgType, name: string, seal: Seal, isK
     native.tfm_set_key(handle, noBytes);
   }
   if (authSize === undefined) return;
-  if (type !== 'aead') throw new TypeError(`authSize: expected none for a ${type}, got ${authSize}`);
+  if (type !== 'aead') throw valueError(`authSize: expected none for a ${type}, got ${authSize}`);
   checkInteger('authSize', authSize, 0, 64);
-  check('setsockopt(authsize)', native.tfm_set_authsize(handle, authSize));
+  const result = native.tfm_set_authsize(handle, authSize);
+  if (isKernel) check('setsockopt(authsize)', result);
+  else if (result < 0) throw algError('library', name, result, 'the algorithm has no tag of this size');
 }
 
 /** libcrypto looks at a key when a context is made, and refuses some that the kernel takes (equal halves of XTS's). */
@@ -85,7 +93,7 @@ function tryKey(handle: TfmHandle, name: string): void {
 }
 
 function wrongKey(name: string, got: number, expected: string): RangeError {
-  return new RangeError(`key: expected ${expected} bytes for ${name}, got ${got}`);
+  return rangeError(`key: expected ${expected} bytes for ${name}, got ${got}`);
 }
 
 /** The kernel says EINVAL to any key it does not like; where the sizes are known, say so. */

@@ -1,5 +1,5 @@
 import { binding, type OpHandle, type TfmHandle } from '../../base/binding.js';
-import { checkBytes, checkInteger, checkWord, wrongSize, wrongType } from '../../base/bytes.js';
+import { checkBytes, checkInteger, checkWord, valueError, wrongSize, wrongType } from '../../base/bytes.js';
 import { EBADF, ENOENT, ENOKEY, EOPNOTSUPP } from '../../base/errno.js';
 import { type Engine, type EngineName, engineNames } from '../engine/engine.js';
 import { engineNow } from '../engine/engine-choice.js';
@@ -9,6 +9,7 @@ import { driverLimit } from '../provider/driver-limit.js';
 import { type LibraryAlgorithm, libraryAlgorithm } from '../provider/library.js';
 import { type AlgType, algTypes } from '../provider/proc-crypto.js';
 import { chooseProvider, type ProviderName, providerNames } from '../provider/provider.js';
+import { unknownName } from '../provider/unknown-name.js';
 import { Batch } from './batch.js';
 import { probeCarry } from './carry.js';
 import { type IvRule, ivRule } from './iv.js';
@@ -62,7 +63,7 @@ export class Tfm {
     checkWord('type', type, algTypes);
     if (typeof name !== 'string') throw wrongType('name', 'a string', name);
     if (name === '' || name.includes('\0'))
-      throw new TypeError('name: expected the name of an algorithm, got an empty or binary one');
+      throw valueError('name: expected the name of an algorithm, got an empty or binary one');
     if (Buffer.byteLength(name) > longestName)
       throw wrongSize('name', `at most ${longestName} bytes`, Buffer.byteLength(name));
     const { provider = 'auto', engine = 'auto' } = options;
@@ -72,7 +73,7 @@ export class Tfm {
     if (options.key !== undefined) checkBytes('key', options.key);
     if (options.keySerial !== undefined) checkInteger('keySerial', options.keySerial, -(2 ** 31), 2 ** 31 - 1);
     if (options.key && options.keySerial !== undefined)
-      throw new TypeError('keySerial: expected no key beside it, got both');
+      throw valueError('keySerial: expected no key beside it, got both');
     this.type = type;
     this.name = name;
     this.provider = provider === 'auto' ? chooseProvider(type, name).provider : provider;
@@ -80,7 +81,7 @@ export class Tfm {
       if ((typeof engine === 'string' ? engine : engine.name) === 'aio')
         throw algError('library', name, -EOPNOTSUPP, 'libcrypto has no AIO; use the engine lanes');
       this.#library = libraryAlgorithm(type, name);
-      if (!this.#library) throw algError('library', name, -ENOENT);
+      if (!this.#library) throw algError('library', name, -ENOENT, unknownName(type, name));
     }
     this.#open({ key: options.key, keySerial: options.keySerial, authSize: options.authSize });
     this.info = this.#library ? describeLibrary(name, this.#library) : describeKernel(type, name);

@@ -1,3 +1,4 @@
+import { rangeError } from '../../base/bytes.js';
 import type { MakeMempool, MemoryUsage, Mempool } from '../../base/mempool.js';
 import { Reserved } from '../../base/reserved.js';
 import { copySecret } from '../../base/secret.js';
@@ -96,7 +97,7 @@ export class CryptConvert {
   start(direction: Direction, sector: number, src: Uint8Array, dst: Uint8Array, engine: Engine, done: Converted): void {
     const { sectorSize } = this;
     if (src.length % sectorSize || dst.length !== src.length)
-      throw new RangeError(
+      throw rangeError(
         `src: expected whole sectors of ${sectorSize} bytes and dst as long, got ${src.length} and ${dst.length}`,
       );
     if (src.length === 0) {

@@ -1,4 +1,4 @@
-import { checkInteger, checkWord, wrongSize } from '../../base/bytes.js';
+import { checkInteger, checkWord, valueError, wrongSize } from '../../base/bytes.js';
 import { EBADF, EBUSY, EINVAL, ENOENT } from '../../base/errno.js';
 import { AlgError, algError } from '../error.js';
 import { libraryAlgorithm } from '../provider/library.js';
@@ -182,7 +182,7 @@ function openCipher(name: string, key: Uint8Array | undefined, options: CipherOp
   const tfm = libraryAlgorithm('aead', name) ? open('aead') : openEither(open);
   if (tfm.type === 'skcipher' && authTagLength !== undefined) {
     tfm.close();
-    throw new TypeError(`authTagLength: expected none for ${name}, which is no AEAD, got ${authTagLength}`);
+    throw valueError(`authTagLength: expected none for ${name}, which is no AEAD, got ${authTagLength}`);
   }
   return tfm;
 }

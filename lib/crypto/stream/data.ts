@@ -1,5 +1,5 @@
 import { isArrayBuffer } from 'node:util/types';
-import { bytesOfView, checkBytes, wrongType } from '../../base/bytes.js';
+import { bytesOfView, checkBytes, valueError, wrongType } from '../../base/bytes.js';
 
 /** What messages, keys and IVs may be given as. A string is read in its encoding, UTF-8 unless another is named. */
 export type Data = string | ArrayBuffer | NodeJS.ArrayBufferView;
@@ -23,7 +23,7 @@ export function toBytes(title: string, data: Data, encoding?: BufferEncoding): U
 /** @throws TypeError */
 export function checkEncoding(title: string, encoding: BufferEncoding | undefined): void {
   if (encoding !== undefined && !Buffer.isEncoding(encoding))
-    throw new TypeError(`${title}: expected an encoding of Buffer's, got ${String(encoding)}`);
+    throw valueError(`${title}: expected an encoding of Buffer's, got ${String(encoding)}`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { abortable, checkAborted } from '../../base/abort.js';
+import { valueError } from '../../base/bytes.js';
 import type { Direction } from '../request/iv.js';
 import { type Data, toBytes } from './data.js';
 import { type HashOptions, largestDigest, openHash } from './hash.js';
@@ -56,7 +57,7 @@ function* ownPieces(bytes: Uint8Array, size = pieceSize): Generator<Uint8Array> 
   const { length } = bytes;
   for (let at = 0; at < length; at += size) {
     if (bytes.length !== length)
-      throw new TypeError('data: expected bytes that stay until the promise settles, got a detached ArrayBuffer');
+      throw valueError('data: expected bytes that stay until the promise settles, got a detached ArrayBuffer');
     yield Uint8Array.from(bytes.subarray(at, at + size));
   }
 }

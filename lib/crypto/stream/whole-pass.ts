@@ -1,4 +1,4 @@
-import { noBytes, wrongSize } from '../../base/bytes.js';
+import { noBytes, rangeError, wrongSize } from '../../base/bytes.js';
 import type { Pass, PassFields } from './pass.js';
 import type { Steps } from './steps.js';
 
@@ -52,6 +52,6 @@ export class WholePass implements Pass {
     if (length <= most) return;
     const others = tfm.provider === 'kernel' ? "; the provider 'library' takes longer ones" : '';
     const remedy = `it goes whole through one request: cut it into messages, each with its own IV${others}`;
-    throw new RangeError(`data: expected at most ${most} bytes for ${tfm.name}, got ${length}; ${remedy}`);
+    throw rangeError(`data: expected at most ${most} bytes for ${tfm.name}, got ${length}; ${remedy}`);
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { rangeError } from '../../base/bytes.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { LimitedLog } from '../../base/limited-log.js';
 import { maxPayload } from '../protocol.js';
@@ -48,9 +49,9 @@ export class NbdServer {
   /** @throws RangeError for too little memory, or two exports of one name */
   constructor(options: NbdServerOptions) {
     const { exports, maxClients = 256, memory = 64 << 20, log = () => {}, clock = systemClock } = options;
-    if (memory < maxPayload) throw new RangeError(`memory: expected ${maxPayload} bytes or more, got ${memory}`);
+    if (memory < maxPayload) throw rangeError(`memory: expected ${maxPayload} bytes or more, got ${memory}`);
     this.#exports = new Map(exports.map((each) => [each.name, each]));
-    if (this.#exports.size < exports.length) throw new RangeError('exports: expected a name of its own for each');
+    if (this.#exports.size < exports.length) throw rangeError('exports: expected a name of its own for each');
     this.#options = options;
     this.#maxClients = maxClients;
     const limited = new LimitedLog(log, clock);
