@@ -92,7 +92,7 @@ export class IvChain {
     this.#tfm = tfm;
     this.#rule = tfm.ivRule;
     const refusal = this.#row.refusal(tfm, this.#rule, direction);
-    if (refusal) throw new TypeError(`mode: ${mode} ${refusal}`);
+    if (refusal) throw valueError(`mode: ${mode} ${refusal}`);
     this.#granularity = this.#rule?.granularity(ivSize) ?? ivSize;
     this.#iv = new Uint8Array(ivSize);
     this.#nextIv = new Uint8Array(ivSize);

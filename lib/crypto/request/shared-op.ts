@@ -1,4 +1,5 @@
 import { binding, type EngineHandle, type OpHandle, unitFlag } from '../../base/binding.js';
+import { valueError } from '../../base/bytes.js';
 import type { Engine, Work } from '../engine/engine.js';
 import type { Direction } from './iv.js';
 import type { Tfm } from './tfm.js';
@@ -21,7 +22,7 @@ export class SharedOp {
 
   /** @throws TypeError when the tfm's engine is not AIO; AlgError */
   constructor(tfm: Tfm) {
-    if (tfm.engine.name !== 'aio') throw new TypeError(`tfm: expected the engine aio, got ${tfm.engine.name}`);
+    if (tfm.engine.name !== 'aio') throw valueError(`tfm: expected the engine aio, got ${tfm.engine.name}`);
     this.#engine = tfm.engine;
     this.#op = tfm.openOp();
   }
