@@ -11,6 +11,7 @@ import { type MappedLine, MappedTable } from './mapped-table.js';
 import { type MakeRequestSource, makeRequestSource as ownRequests } from './memory/request-source.js';
 import { NbdDevice, type NbdDeviceOptions } from './nbd-device.js';
 import { RamDevice } from './ram-device.js';
+import { joinArgs } from './split-args.js';
 import { formatTable, parseNumbered, type TableLine } from './table.js';
 import { TableError } from './table-error.js';
 import type { BlockDevice, CryptoOptions, Target, TargetEvent } from './target.js';
@@ -51,11 +52,28 @@ export interface OpenTableOptions extends CryptoOptions {
  * file, a block device, `ram:BYTES`, an NBD URI, or a name among `devices`. @throws TableError
  */
 export async function openTable(table: string | readonly TableLine[], options: OpenTableOptions = {}): Promise<Device> {
-  const lines = parseNumbered(typeof table === 'string' ? table : formatTable(table));
-  const opened = new Map<string, Promise<BlockDevice>>();
+  return openLines(typeof table === 'string' ? table : formatTable(table), options, new Map());
+}
+
+/**
+ * Opens a file, a block device, `ram:BYTES` or an NBD URI as it is: one linear line over all of its sectors.
+ * @throws TableError
+ */
+export async function openWhole(spec: string, options: OpenTableOptions = {}): Promise<Device> {
+  const { readOnly = false, direct = false, clock = systemClock, nbd } = options;
+  const below = await openBacking(spec, 1, { readOnly, direct, clock, ...nbd });
+  const line = `0 ${below.sectors} linear ${joinArgs([spec])} 0`;
+  return openLines(line, options, new Map([[spec, Promise.resolve(below)]]));
+}
+
+async function openLines(
+  table: string,
+  options: OpenTableOptions,
+  opened: Map<string, Promise<BlockDevice>>,
+): Promise<Device> {
   const mapped: MappedLine[] = [];
   try {
-    for (const { line, number } of lines) mapped.push(await openLine(line, number, options, opened));
+    for (const { line, number } of parseNumbered(table)) mapped.push(await openLine(line, number, options, opened));
     const id = ++devicesOpened;
     const device = new Device(new MappedTable(mapped, await Promise.all(opened.values()), id));
     if (device.size % device.blockSize !== 0)

@@ -318,14 +318,65 @@ describe('dmalg serve, to other programs', function () {
     }),
   );
 
+  it(
+    'storages are served as they are, each under its name; one that cannot be written is read-only',
+    inFolder(async (folder) => {
+      const data = randomBytes('data', mebibyte);
+      writeFileSync(join(folder, 'disk'), data);
+      writeFileSync(join(folder, 'a=b c'), Buffer.concat([data.subarray(0, 4096), Buffer.alloc(100)]));
+      const inner = await Serving.start(folder, ['--read-only', 'disk', '--socket', 'inner']);
+      const names = ['disk', 'my file=./a=b c', 'memory=ram:8192', `far=${inner.uri}`];
+      const server = await Serving.start(folder, [...names, '--table', 'zero=0 8 zero', '--socket', 'socket']);
+      expect(server.uris.map((uri) => decodeURIComponent(new URL(uri).pathname))).to.deep.equal([
+        '/zero',
+        '/',
+        '/my file',
+        '/memory',
+        '/far',
+      ]);
+      const info = (uri: string) => JSON.parse(client(folder, 'nbdinfo', ['--json', uri]).output).exports[0];
+      expect(server.uris.map(info).map((each) => [each['export-size'], each.is_read_only])).to.deep.equal([
+        [4096, false],
+        [mebibyte, false],
+        [4096, false],
+        [8192, false],
+        [mebibyte, true],
+      ]);
+      for (const uri of [server.uris[1]!, server.uris[4]!]) {
+        expect(client(folder, 'nbdcopy', [uri, 'copy'])).to.deep.equal({ status: 0, output: '' });
+        expect(readFileSync(join(folder, 'copy')).equals(data)).to.equal(true);
+      }
+      const write = [`h.connect_uri("${server.uris[2]}")`, 'h.pwrite(b"new", 4093); h.flush()'];
+      expect(nbdsh(folder, write)).to.deep.equal({ status: 0, output: '' });
+      expect(await server.stop()).to.equal(0);
+      expect(readFileSync(join(folder, 'a=b c')).subarray(4090, 4098).toString('latin1')).to.equal(
+        `${data.subarray(4090, 4093).toString('latin1')}new\0\0`,
+      );
+      expect(server.stderr.split('\n')).to.deep.equal([
+        "dmalg: export 'my file': warning: the last 100 bytes of ./a=b c are no whole sector, and are not served",
+        `dmalg: export 'far': ${inner.uri} cannot be written (EROFS): it is served read-only`,
+        '',
+      ]);
+      expect(await inner.stop()).to.equal(0);
+    }),
+  );
+
   const wrong: [args: string[], status: number, words: string][] = [
     [[], 1, '--socket, --port, --run or - is missing'],
-    [['--socket', 'socket'], 1, '--table is missing'],
+    [['--socket', 'socket'], 1, 'STORAGE or --table is missing'],
+    [['ram:8k', 'ram:4k', '--socket', 's'], 1, "two exports are called ''"],
+    [['a=ram:4096', '--table', 'a=0 8 zero', '--socket', 's'], 1, "two exports are called 'a'"],
+    [['absent', '--socket', 's'], 4, "(argument 1: 'absent')"],
+    [['a=absent', '--socket', 's'], 4, "'absent'"],
+    [['./a=b', '--socket', 's'], 4, "'./a=b'"],
+    [['ram:100', '--socket', 's'], 1, 'ram: and a multiple of 512 bytes'],
+    [['nbd+unix:///x?socket=none', '--socket', 's'], 4, 'none'],
+    [['.', '--socket', 's'], 4, 'EISDIR'],
     [['--table', '0 8 zero', '--socket', 's', '--port', '1'], 1, 'expected one of them, got both'],
     [['--table', '0 8 zero', '--port', '65536'], 1, '--port: expected a whole number from 0 to 65535'],
     [['--table', '0 8 zero', '--socket', 'x'.repeat(108)], 1, '--socket: expected a path of 1 to 107 bytes, got 108'],
-    [['--table', '0 8 zero', '--table', '0 16 zero', '--socket', 's'], 1, "two are called ''"],
-    [['--table', 'a=0 8 zero', '--table', 'a=0 16 zero', '--socket', 's'], 1, "two are called 'a'"],
+    [['--table', '0 8 zero', '--table', '0 16 zero', '--socket', 's'], 1, "two exports are called ''"],
+    [['--table', 'a=0 8 zero', '--table', 'a=0 16 zero', '--socket', 's'], 1, "two exports are called 'a'"],
     [['--table', '0 8 nothing', '--socket', 's'], 1, 'unknown target type'],
     [['--table', 'a', '--socket', 's'], 1, 'Invalid format'],
     [['--table', 'a=@absent', '--socket', 's'], 4, 'ENOENT'],
@@ -336,7 +387,6 @@ describe('dmalg serve, to other programs', function () {
     [['--table', '0 8 zero', '--socket', 's', '--tls-certs', 'absent'], 4, 'absent/ca-cert.pem'],
     [['--table', '0 8 zero', '--socket', 's', '--tls-psk', 'table'], 4, 'table, line 1: expected user:key'],
     [['--table', '0 8 zero', '--socket', 's', '--memory', '31'], 1, '--memory: expected a whole number from 32'],
-    [['--table', '0 8 zero', '--socket', 's', 'file'], 1, "expected no files, got 'file'"],
   ];
   for (const [args, status, words] of wrong)
     it(

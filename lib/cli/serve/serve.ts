@@ -22,8 +22,7 @@ async function run(invocation: Invocation): Promise<number> {
   // A server outlives its terminal.
   process.stderr.on('error', () => {});
   const stdio = invocation.positionals.includes('-');
-  const [more] = invocation.positionals.filter((word) => word !== '-');
-  if (more !== undefined) throw new CliError(`expected no files, got '${more}'; see 'dmalg serve --help'`);
+  const storages = invocation.positionals.filter((word) => word !== '-');
   const tls = await tlsOption(invocation);
   const limits = {
     maxClients: integerOption(invocation, 'max-clients', 256, 1, 65536),
@@ -31,7 +30,7 @@ async function run(invocation: Invocation): Promise<number> {
   };
   const places = choosePlaces(invocation, stdio);
   try {
-    const exports = await openExports(invocation);
+    const exports = await openExports(invocation, storages);
     try {
       const server = new NbdServer({ exports, ...limits, ...(tls && { tls }), log });
       const status = await untilTold((told) => serve(invocation, { server, exports, places, tls, parent }, told));
@@ -119,12 +118,16 @@ const { provider, engine } = algOptions;
 
 export const serveCommand: Command = {
   name: 'serve',
-  usage: '--table [NAME=]LINE|@FILE ... (--socket PATH | --port N [--host ADDRESS] | --run COMMAND | -) [options]',
-  summary: 'Serves device-mapper tables to NBD clients: qemu, libnbd, nbdkit, fio, the kernel.',
+  usage:
+    '[NAME=]STORAGE ... --table [NAME=]LINE|@FILE ... (--socket PATH | --port N [--host ADDRESS] | --run COMMAND | -) [options]',
+  summary: 'Serves storages and device-mapper tables to NBD clients: qemu, libnbd, nbdkit, fio, the kernel.',
   details: [
     'Prints the URI of each export when clients can come, and runs until SIGTERM or SIGINT: requests in flight are answered then, and the',
     'exports are flushed. A second signal does not wait. SIGHUP changes nothing. What could not be read or verified, and clients that were cut',
     'off, are lines on stderr; the client of such a read gets EIO. In the end reads of bad blocks are counted.',
+    '',
+    'STORAGE is a file, a block device, ram:BYTES or an NBD URI; one that cannot be written is served read-only. NAME=STORAGE is the export NAME,',
+    'one without a name is the default export. A file whose name has a = is ./FILE.',
     '',
     "Tables are those of 'dmalg dm'. A table with a verity line is served read-only. --table may be given several times: NAME=LINE or NAME=@FILE",
     'is the export NAME, one without a name is the default export. All clients of an export share one device, so that a flush on one',
@@ -153,7 +156,7 @@ export const serveCommand: Command = {
     run: { type: 'string', value: 'COMMAND', help: 'run this, and end with it and its status' },
     pidfile: { type: 'string', value: 'FILE', help: "write the server's process number there when clients can come" },
     'exit-with-parent': { type: 'boolean', help: 'end when the process ends that has started this' },
-    'read-only': { type: 'boolean', help: 'serve all tables read-only' },
+    'read-only': { type: 'boolean', help: 'serve everything read-only' },
     tls: { type: 'string', value: 'MODE', help: 'off, allow or require (default: require with credentials, else off)' },
     'tls-certs': { type: 'string', value: 'DIR', help: 'certificates of the server and its CA' },
     'tls-psk': { type: 'string', value: 'FILE', help: 'users and their keys' },
