@@ -366,7 +366,7 @@ describe('dmalg serve, to other programs', function () {
     [['--socket', 'socket'], 1, 'STORAGE or --table is missing'],
     [['ram:8k', 'ram:4k', '--socket', 's'], 1, "two exports are called ''"],
     [['a=ram:4096', '--table', 'a=0 8 zero', '--socket', 's'], 1, "two exports are called 'a'"],
-    [['absent', '--socket', 's'], 4, "(argument 1: 'absent')"],
+    [['absent', '--socket', 's'], 4, "'absent'"],
     [['a=absent', '--socket', 's'], 4, "'absent'"],
     [['./a=b', '--socket', 's'], 4, "'./a=b'"],
     [['ram:100', '--socket', 's'], 1, 'ram: and a multiple of 512 bytes'],
