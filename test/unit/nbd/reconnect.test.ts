@@ -97,6 +97,25 @@ describe('an NBD connection that breaks', function () {
     expect(events.map(({ unflushed }) => unflushed)).to.deep.equal([3072, 0]);
   });
 
+  it('a flush covers what had been written when it was sent, and not what is written meanwhile', async () => {
+    const events: Reconnection[] = [];
+    await using server = await FakeNbdServer.listen(async (peer, index) => {
+      await peer.negotiate({ flags });
+      if (index === 1) return serve(peer);
+      peer.socket.write(simpleReply((await peer.request()).cookie));
+      const [flush, write] = [await peer.request(), await peer.request()];
+      peer.socket.write(simpleReply(write.cookie));
+      peer.socket.write(simpleReply(flush.cookie));
+      await peer.request();
+      return peer.socket.destroy();
+    });
+    await using device = await openTable(server.table(), { nbd: { onReconnect: (event) => events.push(event) } });
+    await device.write(0, Buffer.alloc(512));
+    await Promise.all([device.flush(), device.write(1024, Buffer.alloc(1536))]);
+    await device.read(0, 512);
+    expect(events.map(({ unflushed }) => unflushed)).to.deep.equal([1536]);
+  });
+
   for (const [what, now, words] of [
     ['size', { size: 131072, flags }, 'size 65536, now 131072'],
     ['flags', { flags: flags | TransmissionFlag.readOnly }, `flags ${flags}, now ${flags | 2}`],

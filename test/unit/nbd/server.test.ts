@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { openTable } from '../../../lib/dm/open-table.js';
@@ -62,6 +63,33 @@ class HeldBacking implements Backing {
   }
   async flush(): Promise<void> {}
   async discard(): Promise<void> {}
+  extents(_: number, length: number) {
+    return [{ length, hole: false }];
+  }
+}
+
+const none = Buffer.alloc(0);
+
+/** Keeps what it was asked for. */
+class RecordingBacking implements Backing {
+  readonly size = 65536;
+  readonly blockSize = 512;
+  readonly discards = true;
+  readonly discardsToZero = true;
+  readonly calls: string[] = [];
+
+  async read(): Promise<void> {
+    this.calls.push('read');
+  }
+  async write(_: number, __: Uint8Array, { fua }: { fua: boolean }): Promise<void> {
+    this.calls.push(fua ? 'write fua' : 'write');
+  }
+  async flush(): Promise<void> {
+    this.calls.push('flush');
+  }
+  async discard(): Promise<void> {
+    this.calls.push('discard');
+  }
   extents(_: number, length: number) {
     return [{ length, hole: false }];
   }
@@ -155,6 +183,104 @@ describe('NBD server', () => {
     expect(size!.data.toString('hex')).to.equal('0003000000010000100002000000');
     expect(await types(Option.abort)).to.deep.equal([ack]);
     await isCutOff(peer);
+  });
+
+  describe('STARTTLS, with an upgrade that encrypts nothing', () => {
+    const tls = { upgrade: async (socket: Duplex) => socket, required: false };
+
+    it('what came in the clear behind it ends the connection', async () => {
+      await start(undefined, { tls });
+      const peer = await Peer.connect(path());
+      await peer.greet();
+      const option = (type: number) => Buffer.concat([Buffer.from('IHAVEOPT'), u32(type), u32(0)]);
+      peer.socket.write(Buffer.concat([option(Option.startTls), option(Option.list)]));
+      await isCutOff(peer);
+      expect(log).to.deep.equal(['a client was cut off: data behind STARTTLS']);
+    });
+
+    it('nothing that was settled before it holds after it', async () => {
+      await start(undefined, { tls });
+      const peer = await Peer.connect(path());
+      await peer.greet();
+      const last = async (option: number, data?: Uint8Array) => (await peer.ask(option, data)).at(-1)!.type;
+      const { ack, errInvalid } = OptionReply;
+      const context = contextData('', ['base:allocation']);
+      expect([await last(Option.structuredReply), await last(Option.setMetaContext, context)]).to.deep.equal([
+        ack,
+        ack,
+      ]);
+      expect([await last(Option.startTls), await last(Option.startTls)]).to.deep.equal([ack, errInvalid]);
+      expect(await last(Option.setMetaContext, context), 'structured replies are gone').to.equal(errInvalid);
+      expect(await last(Option.structuredReply)).to.equal(ack);
+      expect(await last(Option.go, goData(''))).to.equal(ack);
+      peer.request({ command: Command.blockStatus, length: 512 });
+      const { type, payload } = await peer.chunk();
+      expect([type, payload.readUInt32BE()], 'and so are contexts').to.deep.equal([ReplyType.error, 22]);
+      peer.destroy();
+    });
+
+    it('where it is required nothing else is answered before it, and everything after it', async () => {
+      await start(undefined, { tls: { ...tls, required: true } });
+      const peer = await Peer.connect(path());
+      await peer.greet();
+      const last = async (option: number, data?: Uint8Array) => (await peer.ask(option, data)).at(-1)!.type;
+      const { ack, errTlsRequired } = OptionReply;
+      for (const option of [Option.list, Option.info, Option.go, Option.structuredReply, 99])
+        expect(await last(option, goData(''))).to.equal(errTlsRequired);
+      expect([await last(Option.startTls), await last(Option.go, goData(''))]).to.deep.equal([ack, ack]);
+      peer.destroy();
+    });
+  });
+
+  it('FUA: a write passes it on; a trim, and zeroes written or punched, are flushed before the answer', async () => {
+    const store = new RecordingBacking();
+    await start(store);
+    const peer = await ready();
+    const done = async (fields: Parameters<Peer['request']>[0]) => {
+      store.calls.length = 0;
+      peer.request(fields);
+      const { error } = await peer.simpleReply(fields.command === Command.read ? fields.length : 0);
+      return [error, ...store.calls];
+    };
+    const [fua, noHole] = [1, 2];
+    const data = Buffer.alloc(512);
+    const { read, write, trim, writeZeroes, flush } = Command;
+    expect(await done({ command: write, length: 512, data })).to.deep.equal([0, 'write']);
+    expect(await done({ command: write, flags: fua, length: 512, data })).to.deep.equal([0, 'write fua']);
+    expect(await done({ command: trim, length: 1024 })).to.deep.equal([0, 'discard']);
+    expect(await done({ command: trim, flags: fua, length: 1024 })).to.deep.equal([0, 'discard', 'flush']);
+    // Less than a block is left as it is; what has been written before has to be stable all the same.
+    expect(await done({ command: trim, flags: fua, length: 100 })).to.deep.equal([0, 'flush']);
+    expect(await done({ command: writeZeroes, length: 1024 })).to.deep.equal([0, 'discard']);
+    expect(await done({ command: writeZeroes, flags: fua, length: 1024 })).to.deep.equal([0, 'discard', 'flush']);
+    expect(await done({ command: writeZeroes, flags: noHole, length: 1024 })).to.deep.equal([0, 'write']);
+    expect(await done({ command: writeZeroes, flags: fua | noHole, length: 1024 })).to.deep.equal([
+      0,
+      'write',
+      'flush',
+    ]);
+    expect(await done({ command: writeZeroes, flags: fua, offset: 100n, length: 1024 })).to.deep.equal([
+      0,
+      'write',
+      'discard',
+      'write',
+      'flush',
+    ]);
+    expect(await done({ command: read, flags: fua, length: 512 })).to.deep.equal([0, 'read']);
+    expect(await done({ command: flush, flags: fua })).to.deep.equal([0, 'flush']);
+    // A flag that is of no use to a command, or unknown, is refused, and nothing is done.
+    for (const [command, flags] of [
+      [write, noHole],
+      [trim, noHole],
+      [flush, noHole],
+      [read, 4],
+      [writeZeroes, 16],
+      [trim, 256],
+    ] as const)
+      expect(
+        await done({ command, flags, length: command === write ? 512 : 0, data: command === write ? data : none }),
+      ).to.deep.equal([22]);
+    peer.destroy();
   });
 
   it('serves old clients, with and without the zeroes', async () => {
