@@ -10,7 +10,6 @@ class CipherOp : public LibraryOp {
   CipherOp(std::shared_ptr<Tfm> tfm, CipherContext encrypt, CipherContext decrypt)
       : LibraryOp(std::move(tfm)), contexts_{std::move(decrypt), std::move(encrypt)} {
     const EVP_CIPHER* cipher = EVP_CIPHER_CTX_get0_cipher(contexts_[0].get());
-    mode_ = EVP_CIPHER_get_mode(cipher);
     block_ = static_cast<size_t>(EVP_CIPHER_get_block_size(cipher));
     iv_size_ = static_cast<size_t>(EVP_CIPHER_get_iv_length(cipher));
     chacha_ = EVP_CIPHER_is_a(cipher, "ChaCha20");
@@ -18,7 +17,7 @@ class CipherOp : public LibraryOp {
   long run_one(const Unit& unit) override {
     EVP_CIPHER_CTX* context = contexts_[static_cast<size_t>(unit.direction)].get();
     if ((unit.iv && unit.iv_size != iv_size_) || unit.dst_size < unit.src_size) return -EINVAL;
-    if (unit.src_size % block_ || (mode_ == EVP_CIPH_XTS_MODE && unit.src_size < 16)) return -EINVAL;
+    if (unit.src_size % block_) return -EINVAL;
     if (unit.src_size > static_cast<size_t>(unlimited)) return -EMSGSIZE;
     if (unit.iv && EVP_CipherInit_ex2(context, nullptr, nullptr, unit.iv, -1, nullptr) != 1) return -EINVAL;
     if (counter_wraps(unit)) return run_across_wrap(unit);
@@ -54,7 +53,6 @@ class CipherOp : public LibraryOp {
   }
 
   CipherContext contexts_[2];
-  int mode_;
   size_t block_;
   size_t iv_size_;
   bool chacha_;

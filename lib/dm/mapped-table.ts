@@ -3,7 +3,7 @@ import { bioChannel } from '../base/observe.js';
 import { type Bio, sectorSize } from './bio.js';
 import { type Extent, extentOf } from './extent.js';
 import { observed } from './observed-bio.js';
-import { Join } from './split.js';
+import { Join, passWhole } from './split.js';
 import type { TableLine } from './table.js';
 import type { BlockDevice, Target } from './target.js';
 
@@ -58,6 +58,11 @@ export class MappedTable {
 
   /** Gives a bio's sectors to their targets (drivers/md/dm.c:__split_and_process_bio); a flush to everyone who wants one. `ended` is called just before it ends. */
   map(bio: Bio, ended: () => void): void {
+    const only = bio.op === 'read' || bio.op === 'write' ? this.#lineOfWhole(bio) : undefined;
+    if (only) {
+      passWhole(bio, bio.sector - only.start, ended, (whole) => this.#give(only, whole));
+      return;
+    }
     const join = new Join(bio, ended);
     if (bio.op === 'flush') {
       for (const line of this.lines) if (line.target.flushes) this.#give(line, join.piece(0, 0, 0));
@@ -78,6 +83,14 @@ export class MappedTable {
       }
     }
     join.close();
+  }
+
+  /** The line that takes all sectors of a read or write in one bio, if there is one. */
+  #lineOfWhole({ sector, sectors }: Bio): MappedLine | undefined {
+    const line = sectors > 0 ? this.find(sector) : undefined;
+    if (!line) return undefined;
+    const most = Math.min(line.start + line.length - sector, line.target.maxSectors ?? Number.POSITIVE_INFINITY);
+    return sectors <= most ? line : undefined;
   }
 
   /** Ends a bio that no target gets. */

@@ -1,6 +1,27 @@
 import { Bio, type BioError, sectorSize } from './bio.js';
 
 /**
+ * Passes all of a bio on to a taker who sees it at `sector`, without a Join; `ended` is called just before it ends. An end that comes while
+ * `take` runs waits for its return: what a taker throws then is the submitter's to see.
+ */
+export function passWhole(bio: Bio, sector: number, ended: () => void, take: (whole: Bio) => void): void {
+  let isTaken = false;
+  let early: BioError | null | undefined;
+  const end = (error: BioError | null) => {
+    ended();
+    bio.end(error);
+  };
+  const { op, bytes, fua } = bio;
+  const whole = new Bio({ op, sector, fua, bytes }, (error) => {
+    if (isTaken) end(error);
+    else early = error;
+  });
+  take(whole);
+  isTaken = true;
+  if (early !== undefined) end(early);
+}
+
+/**
  * Collects the ends of the pieces of a bio and ends it with the last: with success, or with the failed sectors of all pieces.
  * Open it before the first piece goes: pieces may end while they are submitted.
  */

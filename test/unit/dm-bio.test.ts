@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Bio, type BioError } from '../../lib/dm/bio.js';
+import { type MappedLine, MappedTable } from '../../lib/dm/mapped-table.js';
 import { RangeLock } from '../../lib/dm/range-lock.js';
 import { Join } from '../../lib/dm/split.js';
 
@@ -100,5 +101,62 @@ describe('RangeLock', () => {
     release['read 4-8']!();
     await settle();
     expect(entered).to.deep.equal(['write 6-7']);
+  });
+});
+
+describe('a mapped bio', () => {
+  /** A target that keeps what it is given. */
+  const keeping = (taken: Bio[], maxSectors?: number) =>
+    ({ blockSize: 512, maxSectors, map: (bio: Bio) => void taken.push(bio) }) as unknown as MappedLine['target'];
+  const lineOf = (start: number, length: number, target: MappedLine['target']): MappedLine =>
+    ({ start, length, type: 'test', args: [], target }) as unknown as MappedLine;
+
+  for (const op of ['read', 'write'] as const)
+    it(`${op}: one that needs no cut is given as it is, without a Join`, () => {
+      const taken: Bio[] = [];
+      const table = new MappedTable([lineOf(0, 100, keeping([])), lineOf(100, 50, keeping(taken, 50))], []);
+      for (const [sector, sectors] of [
+        [100, 1],
+        [100, 50],
+        [149, 1],
+      ] as const) {
+        const bytes = new Uint8Array(sectors * 512);
+        const ends: unknown[] = [];
+        table.map(new Bio({ op, sector, bytes, fua: op === 'write' }, (error) => ends.push(error)), () =>
+          ends.push('ended'),
+        );
+        const bio = taken.pop()!;
+        // A Join's pieces are views of their own.
+        expect(bio.bytes).to.equal(bytes);
+        expect(bio).to.include({ op, sector: sector - 100, sectors, fua: op === 'write' });
+        const failed = { code: 'EIO', failed: [{ first: sectors - 1, count: 1 }] };
+        bio.end(failed);
+        expect(ends).to.deep.equal(['ended', failed]);
+      }
+    });
+
+  it('one that does is cut, and what reaches beyond the end is refused', () => {
+    const [first, second]: [Bio[], Bio[]] = [[], []];
+    const table = new MappedTable([lineOf(0, 100, keeping(first)), lineOf(100, 50, keeping(second, 8))], []);
+    const ends: unknown[] = [];
+    table.map(
+      new Bio({ op: 'write', sector: 98, bytes: new Uint8Array(12 * 512) }, (error) => ends.push(error)),
+      () => {},
+    );
+    expect(first.map(({ sector, sectors }) => [sector, sectors])).to.deep.equal([[98, 2]]);
+    expect(second.map(({ sector, sectors }) => [sector, sectors])).to.deep.equal([
+      [0, 8],
+      [8, 2],
+    ]);
+    for (const bio of [...first, ...second]) {
+      expect(ends).to.deep.equal([]);
+      bio.end();
+    }
+    expect(ends).to.deep.equal([null]);
+    table.map(
+      new Bio({ op: 'read', sector: 149, bytes: new Uint8Array(2 * 512) }, (error) => ends.push(error?.code)),
+      () => {},
+    );
+    expect(ends).to.deep.equal([null, 'EIO']);
   });
 });

@@ -77,12 +77,7 @@ export class Batch implements ObservedWork {
     this.tfm = tfm;
     // Frozen: native code reads these buffers while the batch is in flight.
     this.fields = Object.freeze({ ...fields });
-    const { status = new Int32Array(count) } = fields;
-    checkView('status', status, 'Int32Array');
-    if (overlap(status, src) || overlap(status, dst) || (ivs && overlap(status, ivs)))
-      throw rangeError('status: expected memory of its own, got some that overlaps src, dst or ivs');
-    if (status.length !== count) throw wrongSize('status', `${count} numbers`, status.length);
-    this.status = status;
+    this.status = fields.status === undefined ? new Int32Array(count) : checkedStatus(fields, count);
   }
 
   /** Runs all units in this thread. Returns the bytes written. @throws AlgError of the first unit that failed */
@@ -137,6 +132,15 @@ export class Batch implements ObservedWork {
   #error(result: number): Error {
     return algError(this.tfm.provider === 'library' ? 'library' : 'recvmsg', this.tfm.name, result);
   }
+}
+
+/** @throws TypeError, RangeError */
+function checkedStatus({ status, src, dst, ivs }: BatchFields, count: number): Int32Array {
+  checkView('status', status!, 'Int32Array');
+  if (status!.length !== count) throw wrongSize('status', `${count} numbers`, status!.length);
+  if (overlap(status!, src) || overlap(status!, dst) || (ivs && overlap(status!, ivs)))
+    throw rangeError('status: expected memory of its own, got some that overlaps src, dst or ivs');
+  return status!;
 }
 
 const sharing = (what: string) => rangeError(`dst: expected bytes apart from ${what}, got some that overlap it`);
