@@ -122,6 +122,31 @@ describe('Backlog', () => {
       await waiting;
     });
 
+  it('a work that comes while others are passed on waits behind them', async () => {
+    const instant = work();
+    /** Ends this one work at once. */
+    class Quick extends Small {
+      override submit(...args: Parameters<ManualEngine['submit']>) {
+        if (args[0] === instant) return 'done' as never;
+        return super.submit(...args);
+      }
+    }
+    const engine = new Quick(2);
+    const backlog = new Backlog(engine);
+    const [first, second, third, late] = [work(), work(), work(), work()];
+    backlog.submit(first, () => {});
+    backlog.submit(second, () => {});
+    backlog.submit(instant, () => backlog.submit(late, () => {}));
+    backlog.submit(third, () => {});
+    const seen: Work[] = [];
+    while (engine.flying.length) {
+      seen.push(engine.flying[0]!.work);
+      engine.complete(0);
+      await turn();
+    }
+    expect(seen.map((each) => [first, second, third, late].indexOf(each))).to.deep.equal([0, 1, 2, 3]);
+  });
+
   it('passes works on in the order of their coming, also those that come while it empties itself', async () => {
     const engine = new Small(1);
     const backlog = new Backlog(engine);

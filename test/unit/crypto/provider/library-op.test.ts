@@ -158,6 +158,30 @@ describe('ops of the library', () => {
     }
   });
 
+  it('an AEAD has room for its associated data, its text and its tag', () => {
+    for (const [kind, name, ivSize] of [
+      [libraryKind.gcm, 'AES-256-GCM', 12],
+      [libraryKind.ccm, 'AES-256-CCM', 16],
+      [libraryKind.chacha20poly1305, 'ChaCha20-Poly1305', 12],
+    ] as const) {
+      const [tfm, op] = opened(kind, name, 32);
+      const iv = new Uint8Array(ivSize).fill(3);
+      const run = (flag: number, assoc: number, src: Uint8Array, dst: number) =>
+        native.op_run(op, flag, iv, assoc, src, new Uint8Array(dst), null);
+      const sealed = new Uint8Array(8 + 64 + 16);
+      expect(native.op_run(op, 1, iv, 8, new Uint8Array(72), sealed, null), name).to.equal(88);
+      for (const dst of [0, 8, 71, 72, 87])
+        expect(run(1, 8, new Uint8Array(72), dst), `${name}, ${dst}`).to.equal(-EINVAL);
+      for (const dst of [0, 8, 71]) expect(run(0, 8, sealed, dst), `${name}, back, ${dst}`).to.equal(-EINVAL);
+      for (const src of [0, 8, 23])
+        expect(run(0, 8, sealed.subarray(0, src), 88), `${name}, of ${src}`).to.equal(-EINVAL);
+      for (const assoc of [73, 2 ** 31, 2 ** 32 - 1]) expect(run(1, assoc, new Uint8Array(72), 88)).to.equal(-EINVAL);
+      expect(run(0, 8, sealed, 72)).to.equal(72);
+      native.op_close(op);
+      native.tfm_close(tfm);
+    }
+  });
+
   it('a batch stays within its src, its dst and its IVs', () => {
     const [tfm, op] = opened(libraryKind.cipher, 'AES-256-CBC', 32);
     const run = (ivs: number, src: number, dst: number, units: number, stride = 64) =>
@@ -177,6 +201,7 @@ describe('ops of the library', () => {
       [48, 191, 192, 3],
       [48, 192, 191, 3],
       [47, 192, 192, 3],
+      [50, 192, 192, 3],
       [48, 64, 192, 3],
       [48, 192, 64, 3],
       [16, 64, 64, 2 ** 20],
@@ -235,6 +260,13 @@ describe('ops of the library', () => {
     native.op_close(other);
     expect(probeCarry(() => native.op_open(ecb) as OpHandle, 16, 16)).to.equal(false);
     native.tfm_close(ecb);
+    const [gcm, third] = opened(libraryKind.gcm, 'AES-256-GCM', 32);
+    native.op_close(third);
+    expect(
+      probeCarry(() => native.op_open(gcm) as OpHandle, 12, 1),
+      'no room for a tag',
+    ).to.equal(false);
+    native.tfm_close(gcm);
   });
 
   it('flags say the same to both sides', () => {

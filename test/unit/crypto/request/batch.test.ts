@@ -126,6 +126,34 @@ describe('numbers that native code would divide by', () => {
       [1, 2],
     ] as const)
       expect(native.parity_open(code, codewords, columns)).to.equal(-22);
+    const bytes = new Uint8Array(8) as never;
+    expect(native.batch_run(tfm, 0, null, some, new Uint8Array(256), 8, 32, bytes, null), 'a status of bytes').to.equal(
+      -22,
+    );
+    expect(
+      native.rs_decode(
+        code,
+        new Uint8Array(253),
+        new Uint8Array(2),
+        253,
+        none,
+        new Uint8Array(1) as never,
+        new Uint32Array(255),
+      ),
+      'of bytes',
+    ).to.equal(-22);
+    expect(
+      native.rs_decode(
+        code,
+        new Uint8Array(253),
+        new Uint8Array(2),
+        253,
+        none,
+        new Int16Array(1),
+        new Uint8Array(255) as never,
+      ),
+      'changed of bytes',
+    ).to.equal(-22);
     const words = [none, none, 0, none, new Int16Array(0), new Uint32Array(255)] as const;
     expect(native.rs_decode(code, ...words)).to.equal(-22);
     native.op_close(op);

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { createCipheriv, encrypt, hash, promises } from '../../../../lib/index.js';
+import { ManualEngine } from '../../../support/manual-engine.js';
 
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
@@ -76,6 +77,32 @@ describe('bytes that are detached while a promise function works on them', funct
       expect((outcome as Error).message).to.match(/data: expected bytes that stay until the promise settles/);
     });
   }
+
+  it('a message that is changed after the call is the one that was given', async () => {
+    for (const length of [16, 4096, 1 << 20]) {
+      const engine = new ManualEngine();
+      const data = made(length);
+      const runs = [
+        promises.hash('sha256', data, { provider, engine }),
+        promises.encrypt('gcm(aes)', { key, iv: iv.subarray(4), provider, engine }, data),
+        promises.encrypt('ctr(aes)', { key, iv, provider, engine }, data),
+      ];
+      data.fill(0);
+      const settled = Promise.all(runs);
+      let isSettled = false;
+      void settled.finally(() => {
+        isSettled = true;
+      });
+      while (!isSettled) {
+        while (engine.flying.length > 0) engine.complete(0);
+        await new Promise(setImmediate);
+      }
+      const [digest, sealed, stream] = await settled;
+      expect(digest!.equals(hash('sha256', made(length), { provider }))).to.equal(true);
+      expect(sealed!.equals(encrypt('gcm(aes)', { key, iv: iv.subarray(4), provider }, made(length)))).to.equal(true);
+      expect(stream!.equals(encrypt('ctr(aes)', { key, iv, provider }, made(length)))).to.equal(true);
+    }
+  });
 
   it('what a stream was given', async () => {
     const cipher = createCipheriv('ctr(aes)', key, iv, { provider });
