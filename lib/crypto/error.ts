@@ -80,7 +80,7 @@ const hints: Record<string, Record<string, string>> = {
   },
   'setsockopt(authsize)': { EINVAL: 'the algorithm has no tag of this size' },
   clone: { EAGAIN: 'no more threads may be started (ulimit -u, or the pids limit of a control group)' },
-  library: { ENOENT: "this process's libcrypto does not know it; use the kernel provider" },
+  library: { ENOENT: "this process's libcrypto does not know it; the kernel's provider may, where there is AF_ALG" },
   io_setup: { ENOSYS: 'this kernel has no AIO; use the engine lanes', EAGAIN: 'no AIO contexts left (fs.aio-max-nr)' },
   '*': {
     EBADMSG: 'authentication failed: the data, the associated data, the tag, or the key is not what was sealed',

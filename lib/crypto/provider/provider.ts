@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { binding, type TfmHandle, typeNumber } from '../../base/binding.js';
 import { ENOENT } from '../../base/errno.js';
 import { debug } from '../../base/observe.js';
-import { algError } from '../error.js';
+import { algError, errnoName } from '../error.js';
 import { libraryAlgorithm } from './library.js';
 import { type AlgType, findAlgorithm, readProcCrypto } from './proc-crypto.js';
 import { unknownName } from './unknown-name.js';
@@ -38,7 +38,8 @@ function choose(type: AlgType, name: string): ProviderChoice {
   if (probe < 0) {
     if (!known) {
       const unknown = unknownName(type, name);
-      throw unknown ? algError('library', name, -ENOENT, unknown) : algError('socket', name, probe);
+      const neither = `this process's libcrypto does not know it, and the kernel cannot be asked (${errnoName(-probe).code}: no AF_ALG here); run the command with \`dmalg lab\``;
+      throw algError('library', name, -ENOENT, unknown ?? neither);
     }
     return { provider: 'library', why: 'this kernel offers no AF_ALG' };
   }

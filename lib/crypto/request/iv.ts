@@ -23,6 +23,16 @@ const lastBlock: IvRule = {
   },
 };
 
+/** The last block of the keystream, which is what input and output differ by: crypto/ofb.c. */
+const lastKeystream: IvRule = {
+  granularity: (ivSize) => ivSize,
+  known: () => false,
+  advance(_direction, _iv, src, dst, next) {
+    const from = src.length - next.length;
+    for (let i = 0; i < next.length; i++) next[i] = src[from + i]! ^ dst[from + i]!;
+  },
+};
+
 /** A big-endian counter as wide as the IV, one step a block: crypto/ctr.c, crypto_inc. */
 const counter: IvRule = {
   granularity: (ivSize) => ivSize,
@@ -52,6 +62,7 @@ const chacha: IvRule = {
 export function ivRule(algorithm: string): IvRule | undefined {
   const mode = /^(\w+)\(\w+\)$/.exec(algorithm)?.[1];
   if (mode === 'cbc' || mode === 'cfb') return lastBlock;
+  if (mode === 'ofb') return lastKeystream;
   if (mode === 'ctr') return counter;
   return algorithm === 'chacha20' ? chacha : undefined;
 }

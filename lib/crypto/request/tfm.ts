@@ -52,7 +52,7 @@ export class Tfm {
   #maxRequest: number | undefined;
   #carries: boolean | undefined;
   #keyed = false;
-  readonly #library: LibraryAlgorithm | undefined;
+  #library: LibraryAlgorithm | undefined;
   readonly #requests = new Set<Request>();
 
   /**
@@ -76,14 +76,23 @@ export class Tfm {
       throw valueError('keySerial: expected no key beside it, got both');
     this.type = type;
     this.name = name;
-    this.provider = provider === 'auto' ? chooseProvider(type, name).provider : provider;
-    if (this.provider === 'library') {
-      if ((typeof engine === 'string' ? engine : engine.name) === 'aio')
-        throw algError('library', name, -EOPNOTSUPP, 'libcrypto has no AIO; use the engine lanes');
-      this.#library = libraryAlgorithm(type, name);
-      if (!this.#library) throw algError('library', name, -ENOENT, unknownName(type, name));
+    const seal = { key: options.key, keySerial: options.keySerial, authSize: options.authSize };
+    const choice = provider === 'auto' ? chooseProvider(type, name).provider : provider;
+    this.provider = choice;
+    try {
+      if (choice === 'library') {
+        if ((typeof engine === 'string' ? engine : engine.name) === 'aio')
+          throw algError('library', name, -EOPNOTSUPP, 'libcrypto has no AIO; use the engine lanes');
+        this.#library = libraryAlgorithm(type, name);
+        if (!this.#library) throw algError('library', name, -ENOENT, unknownName(type, name));
+      }
+      this.#open(seal);
+    } catch (error) {
+      // libcrypto refuses some keys that the kernel takes: AES-192-XTS, equal halves of XTS's key.
+      if (provider !== 'auto' || choice !== 'library' || !this.#opensInKernel(seal)) throw error;
+      this.provider = 'kernel';
+      this.#library = undefined;
     }
-    this.#open({ key: options.key, keySerial: options.keySerial, authSize: options.authSize });
     this.info = this.#library ? describeLibrary(name, this.#library) : describeKernel(type, name);
     this.#applyLimit();
     if (typeof engine === 'object') this.engine = engine;
@@ -188,6 +197,19 @@ export class Tfm {
     this.#keyed = seal.key !== undefined || seal.keySerial !== undefined;
     this.generation++;
     this.#applyLimit();
+  }
+
+  #opensInKernel(seal: Seal): boolean {
+    if (binding().af_alg_probe() < 0) return false;
+    const library = this.#library;
+    this.#library = undefined;
+    try {
+      this.#open(seal);
+      return true;
+    } catch {
+      this.#library = library;
+      return false;
+    }
   }
 
   // The driver is known once the algorithm has been bound.

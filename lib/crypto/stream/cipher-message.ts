@@ -6,7 +6,7 @@ import type { Direction, IvRule } from '../request/iv.js';
 import { Tfm, type TfmOptions } from '../request/tfm.js';
 import { AeadPass } from './aead-pass.js';
 import { BlockPass } from './block-pass.js';
-import { type Data, toBytes, withSecret } from './data.js';
+import { type Data, type Key, toBytes, withSecret } from './data.js';
 import { KeystreamPass } from './keystream-pass.js';
 import { kernelIv } from './nonce.js';
 import type { Pass, PassFields } from './pass.js';
@@ -39,7 +39,7 @@ export class CipherMessage {
   #ended = false;
 
   /** @throws AlgError, TypeError, RangeError */
-  constructor(direction: Direction, name: string, key: Data | null, iv: Data | null, options: MessageOptions = {}) {
+  constructor(direction: Direction, name: string, key: Key | null, iv: Data | null, options: MessageOptions = {}) {
     const { tagAttached = false, ...rest } = options;
     this.#tagAttached = tagAttached;
     checkWord('direction', direction, ['encrypt', 'decrypt']);
@@ -55,6 +55,9 @@ export class CipherMessage {
       throw error;
     }
   }
+
+  /** Bytes of data that wait for final(). */
+  collected = 0;
 
   /** Whether data goes through as it comes; if not, it is collected, by reference, until final(). */
   get streams(): boolean {
@@ -95,6 +98,7 @@ export class CipherMessage {
 
   /** The steps of the next part. An error ends the message. */
   update(data: Uint8Array): Steps {
+    if (!this.streams) this.collected += data.length;
     return this.#alone('update', (pass) => pass.update(data));
   }
 
@@ -142,8 +146,9 @@ export class CipherMessage {
     const rule = this.#rule;
     if (this.tfm.type === 'aead') return new AeadPass(fields, this.#tagAttached);
     if (!this.streams) return new WholePass(fields);
-    if (rule?.known('encrypt') && rule.known('decrypt')) return new KeystreamPass(fields, rule);
     const { blockSize } = this.tfm.info;
+    if (rule && (blockSize === 1 || (rule.known('encrypt') && rule.known('decrypt'))))
+      return new KeystreamPass(fields, rule);
     if (blockSize === undefined)
       throw algError('read', this.tfm.name, -ENOENT, 'its block size stands in /proc/crypto only; mount /proc');
     // Without a rule it is as long pieces as Tfm.carriesIv has tried.

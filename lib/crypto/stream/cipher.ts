@@ -1,14 +1,16 @@
 import { addAbortSignal, Transform, type TransformCallback } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { valueError } from '../../base/bytes.js';
 import type { Direction } from '../request/iv.js';
 import { CipherMessage, type CipherOptions } from './cipher-message.js';
-import { checkEncoding, type Data, toBytes } from './data.js';
-import { drive, driveSync } from './steps.js';
+import { checkEncoding, type Data, type Key, toBytes } from './data.js';
+import { drive, driveSync, type Steps } from './steps.js';
+import { type StreamOptions, transformOptions } from './stream-options.js';
 
-export interface CipherStreamOptions extends CipherOptions {
-  /** Destroys the stream when given. */
-  signal?: AbortSignal;
-}
+export interface CipherStreamOptions extends CipherOptions, StreamOptions {}
+
+/** The most that a stream without an engine of its own runs in this thread at once: a lane would take longer to be asked. */
+const turnSize = 2 ** 20;
 
 /**
  * One message through a cipher, as node:crypto's Cipheriv and Decipheriv: either call update() and final(), which run in
@@ -20,19 +22,22 @@ export interface CipherStreamOptions extends CipherOptions {
  */
 export class Cipher extends Transform {
   readonly #message: CipherMessage;
+  /** No engine was asked for. */
+  readonly #isInline: boolean;
   #decoder: StringDecoder | undefined;
+  #encoding: BufferEncoding | undefined;
 
   /** Made by createCipheriv and createDecipheriv. */
-  constructor(
-    direction: Direction,
-    name: string,
-    key: Data | null,
-    iv: Data | null,
-    options: CipherStreamOptions = {},
-  ) {
-    const { signal, ...rest } = options;
-    super();
-    this.#message = new CipherMessage(direction, name, key, iv, rest);
+  constructor(direction: Direction, name: string, key: Key | null, iv: Data | null, options: CipherStreamOptions = {}) {
+    const { signal, provider, engine, keySerial, authTagLength } = options;
+    super(transformOptions(options));
+    this.#isInline = engine === undefined || engine === 'auto';
+    this.#message = new CipherMessage(direction, name, key, iv, {
+      ...(provider && { provider }),
+      ...(engine && { engine }),
+      ...(keySerial !== undefined && { keySerial }),
+      ...(authTagLength !== undefined && { authTagLength }),
+    });
     if (signal) addAbortSignal(signal, this);
   }
 
@@ -86,12 +91,13 @@ export class Cipher extends Transform {
     return this.#message.streams ? Number.MAX_SAFE_INTEGER : this.#message.tfm.maxRequest();
   }
 
-  // Lanes work on a copy: the chunk may be detached as soon as write() has returned.
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    this.#forward(drive(this.#message.update(Uint8Array.from(chunk))), callback);
+    // Lanes work on a copy: the chunk may be detached as soon as write() has returned.
+    const isNow = this.#isInline && chunk.length <= turnSize && this.#message.streams;
+    this.#run(this.#message.update(isNow ? chunk : Uint8Array.from(chunk)), isNow, callback);
   }
   override _flush(callback: TransformCallback): void {
-    this.#forward(drive(this.#message.final()), callback);
+    this.#run(this.#message.final(), this.#isInline && this.#message.collected <= turnSize, callback);
   }
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#message.close();
@@ -106,8 +112,20 @@ export class Cipher extends Transform {
     await this.#message.idle();
   }
 
-  #forward(running: Promise<Uint8Array>, callback: TransformCallback): void {
-    running.then(
+  /** In this thread, as node:crypto, so that what is read in the same turn is there; or on the engine. */
+  #run(steps: Steps, isNow: boolean, callback: TransformCallback): void {
+    if (isNow) {
+      let output: Uint8Array;
+      try {
+        output = driveSync(steps);
+      } catch (error) {
+        callback(error as Error);
+        return;
+      }
+      callback(null, output.length ? output : undefined);
+      return;
+    }
+    drive(steps).then(
       (output) => callback(null, output.length ? output : undefined),
       (error: Error) => callback(error),
     );
@@ -117,23 +135,32 @@ export class Cipher extends Transform {
   #output(bytes: Uint8Array, encoding: BufferEncoding | undefined, last: boolean): Buffer | string {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     if (!encoding) return buffer;
+    this.#encoding ??= encoding;
+    if (plainEncoding(encoding) !== plainEncoding(this.#encoding))
+      throw valueError(`outputEncoding: expected ${this.#encoding}, as before, got ${encoding}`);
     this.#decoder ??= new StringDecoder(encoding);
     return last ? this.#decoder.end(buffer) : this.#decoder.write(buffer);
   }
+}
+
+/** Encodings that have several names. */
+function plainEncoding(encoding: BufferEncoding): string {
+  const lower = encoding.toLowerCase().replace('-', '');
+  return lower === 'ucs2' ? 'utf16le' : lower === 'binary' ? 'latin1' : lower;
 }
 
 /**
  * A stream that encrypts. `name` is the kernel's ('cbc(aes)', 'ctr(aes)', 'gcm(aes)', 'rfc7539(chacha20,poly1305)') or the
  * exact name of a driver; `iv` null for a cipher without. @throws AlgError, TypeError, RangeError
  */
-export function createCipheriv(name: string, key: Data | null, iv: Data | null, options?: CipherStreamOptions): Cipher {
+export function createCipheriv(name: string, key: Key | null, iv: Data | null, options?: CipherStreamOptions): Cipher {
   return new Cipher('encrypt', name, key, iv, options);
 }
 
 /** A stream that decrypts; else as createCipheriv. @throws AlgError, TypeError, RangeError */
 export function createDecipheriv(
   name: string,
-  key: Data | null,
+  key: Key | null,
   iv: Data | null,
   options?: CipherStreamOptions,
 ): Cipher {

@@ -1,3 +1,4 @@
+import { KeyObject } from 'node:crypto';
 import { isArrayBuffer } from 'node:util/types';
 import { bytesOfView, checkBytes, valueError, wrongType } from '../../base/bytes.js';
 
@@ -11,6 +12,8 @@ export type Data = string | ArrayBuffer | NodeJS.ArrayBufferView;
 export function toBytes(title: string, data: Data, encoding?: BufferEncoding): Uint8Array {
   if (typeof data === 'string') {
     checkEncoding(`${title}'s encoding`, encoding);
+    if (encoding?.toLowerCase() === 'hex' && data.length % 2)
+      throw valueError(`${title}'s encoding: expected an even number of hex digits, got ${data.length}`);
     return Buffer.from(data, encoding);
   }
   const expected = 'a string, Buffer, TypedArray, DataView or ArrayBuffer';
@@ -26,16 +29,27 @@ export function checkEncoding(title: string, encoding: BufferEncoding | undefine
     throw valueError(`${title}: expected an encoding of Buffer's, got ${String(encoding)}`);
 }
 
+/** What keys may be given as: besides data, a secret key of node:crypto's. */
+export type Key = Data | KeyObject;
+
 /**
- * Calls `use` with the bytes of a secret. A string's bytes are a copy made here, and are wiped afterwards; bytes stay the
- * caller's.
+ * Calls `use` with the bytes of a secret. The bytes of a string or of a KeyObject are a copy made here, and are wiped afterwards; bytes stay the
+ * caller's. @throws TypeError
  */
-export function withSecret<T>(title: string, secret: Data | undefined, use: (bytes?: Uint8Array) => T): T {
+export function withSecret<T>(title: string, secret: Key | undefined, use: (bytes?: Uint8Array) => T): T {
   if (secret === undefined) return use();
-  const bytes = toBytes(title, secret);
+  const isOurs = typeof secret === 'string' || isKeyObject(secret);
+  const bytes = isKeyObject(secret) ? exported(title, secret) : toBytes(title, secret);
   try {
     return use(bytes);
   } finally {
-    if (typeof secret === 'string') bytes.fill(0);
+    if (isOurs) bytes.fill(0);
   }
+}
+
+const isKeyObject = (key: Key): key is KeyObject => key instanceof KeyObject;
+
+function exported(title: string, key: KeyObject): Buffer {
+  if (key.type !== 'secret') throw valueError(`${title}: expected a secret key, got a ${key.type} one`);
+  return key.export();
 }

@@ -1,19 +1,21 @@
 import { addAbortSignal, Transform, type TransformCallback } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
+import { rangeError } from '../../base/bytes.js';
 import { EBADF } from '../../base/errno.js';
 import { algError } from '../error.js';
 import type { Request } from '../request/request.js';
 import { Tfm, type TfmOptions } from '../request/tfm.js';
-import { checkEncoding, type Data, toBytes, withSecret } from './data.js';
+import { checkEncoding, type Data, type Key, toBytes, withSecret } from './data.js';
+import { type StreamOptions, transformOptions } from './stream-options.js';
 
 export interface HashOptions extends Pick<TfmOptions, 'provider' | 'engine' | 'keySerial'> {
   /** The key, for a hash that takes one: hmac(...), cmac(...). */
-  key?: Data;
+  key?: Key;
 }
 
-export interface HashStreamOptions extends HashOptions {
-  /** Destroys the stream when given. */
-  signal?: AbortSignal;
+export interface HashStreamOptions extends HashOptions, StreamOptions {
+  /** Bytes of the digest, as node:crypto has it for hashes of any length: here it has to be what the hash has. */
+  outputLength?: number;
 }
 
 /** Opens a hash's tfm. @throws AlgError, TypeError */
@@ -45,20 +47,27 @@ const turnSize = 2 ** 20;
 export class Hash extends Transform {
   readonly #shared: Shared;
   readonly #request: Request;
+  /** Released: by digest(), by the end of the stream, or by destroy(). */
   #ended = false;
+  /** What the end of the stream, or digest(), gave; the other one of them may ask for it, too. */
+  #digest: Buffer | undefined;
+  /** digest() was called. */
+  #taken = false;
 
   /** Made by createHash. */
   constructor(from: { name: string; options: HashStreamOptions } | { shared: Shared; request: Request }) {
-    super();
+    super('options' in from ? transformOptions(from.options) : {});
     if ('options' in from) {
+      const { signal, outputLength } = from.options;
       this.#shared = { tfm: openHash(from.name, from.options), users: 1 };
       try {
+        checkOutputLength(this.#shared.tfm, outputLength);
         this.#request = this.#shared.tfm.request();
       } catch (error) {
         this.#shared.tfm.close();
         throw error;
       }
-      if (from.options.signal) addAbortSignal(from.options.signal, this);
+      if (signal) addAbortSignal(signal, this);
     } else {
       this.#shared = from.shared;
       this.#shared.users++;
@@ -78,29 +87,54 @@ export class Hash extends Transform {
   digest(): Buffer;
   digest(encoding: BufferEncoding): string;
   digest(encoding?: BufferEncoding): Buffer | string {
-    this.#checkOpen('digest');
+    if (this.#taken || !this.#digest) this.#checkOpen('digest');
     checkEncoding('encoding', encoding);
+    const digest = this.#finish();
+    this.#taken = true;
+    return encoding ? digest.toString(encoding) : Buffer.from(digest);
+  }
+
+  /** The digest, once computed and then kept. */
+  #finish(): Buffer {
+    if (this.#digest) return this.#digest;
     const digest = Buffer.alloc(this.#shared.tfm.info.digestSize ?? largestDigest);
     try {
-      const size = this.#request.final(digest);
-      return encoding ? digest.toString(encoding, 0, size) : digest.subarray(0, size);
+      this.#digest = digest.subarray(0, this.#request.final(digest));
+      return this.#digest;
     } finally {
       this.#end();
     }
   }
 
-  /** Another hash that goes on from here. @throws AlgError */
+  /** Another hash that goes on from here; after the end of the stream, one with its digest. @throws AlgError */
   copy(): Hash {
+    if (this.#digest && !this.#taken) {
+      const copy = new Hash({ shared: this.#shared, request: this.#request });
+      copy.#digest = this.#digest;
+      copy.#ended = true;
+      return copy;
+    }
     this.#checkOpen('copy');
     return new Hash({ shared: this.#shared, request: this.#request.clone() });
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    this.#take(chunk).then(() => callback(), callback);
+    if (chunk.length > turnSize) {
+      this.#take(chunk).then(() => callback(), callback);
+      return;
+    }
+    // At once, as node:crypto: what is read in the same turn is there.
+    try {
+      this.update(chunk);
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    callback();
   }
   override _flush(callback: TransformCallback): void {
     try {
-      callback(null, this.digest());
+      callback(null, this.#finish());
     } catch (error) {
       callback(error as Error);
     }
@@ -146,8 +180,14 @@ export function createHash(name: string, options: HashStreamOptions = {}): Hash 
 }
 
 /** createHash(`hmac(${name})`) with this key, as node:crypto's createHmac. @throws AlgError, TypeError */
-export function createHmac(name: string, key: Data, options: Omit<HashStreamOptions, 'key'> = {}): Hash {
+export function createHmac(name: string, key: Key, options: Omit<HashStreamOptions, 'key'> = {}): Hash {
   return createHash(`hmac(${name})`, { ...options, key });
+}
+
+/** @throws RangeError */
+function checkOutputLength({ name, info }: Tfm, outputLength: number | undefined): void {
+  if (outputLength !== undefined && outputLength !== info.digestSize)
+    throw rangeError(`outputLength: expected ${info.digestSize} bytes, which ${name} has, got ${outputLength}`);
 }
 
 /** Where /proc/crypto cannot be read, no digest is longer (crypto/hash.h: HASH_MAX_DIGESTSIZE). */

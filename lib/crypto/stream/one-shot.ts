@@ -1,12 +1,12 @@
 import type { Direction } from '../request/iv.js';
 import { CipherMessage, type CipherOptions } from './cipher-message.js';
-import { type Data, toBytes } from './data.js';
+import { type Data, type Key, toBytes } from './data.js';
 import { createHash, type HashOptions } from './hash.js';
 import { driveSync } from './steps.js';
 
 /** What encrypt and decrypt need beside the data. */
 export interface SealOptions extends CipherOptions {
-  key?: Data;
+  key?: Key;
   /** Not for a cipher without an IV (ecb). */
   iv?: Data | null;
   /** Associated data of an AEAD: authenticated and not encrypted. */
