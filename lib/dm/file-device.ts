@@ -17,7 +17,7 @@ import type { BlockDevice } from './target.js';
 /** Bytes that one system call is asked for at most. */
 const maxCall = 1 << 20;
 /** Bytes that are copied from the page cache in the caller's thread: handing them to another one and back takes longer than the copy. */
-const maxCached = 1 << 16;
+const maxCached = 1 << 18;
 
 export interface FileDeviceOptions {
   readOnly: boolean;
