@@ -241,6 +241,7 @@ describe('views that are not what they look like: native code', function () {
     /^(af_alg_probe|\w+_open|\w+_close|op_(clone|reset|max_request)|tfm_set_(key_serial|authsize|limit))$/;
   const others = [
     'file_link',
+    'end_with_parent',
     'galois_paths',
     'file_discard',
     'file_seek',
