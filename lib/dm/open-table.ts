@@ -32,6 +32,11 @@ export interface OpenTableOptions extends CryptoOptions {
   clock?: Clock;
   /** How long NBD servers are waited for, and who hears of a connection that broke. */
   nbd?: Omit<NbdClientOptions, 'clock'>;
+  /**
+   * Reads of a crypt line of up to so many bytes are deciphered in the caller's thread, where lanes do the others: handing a few sectors over takes
+   * longer than they do. Default 0, as dm-crypt does.
+   */
+  inlineBytes?: number;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
   /** For experiments with `verity` and `crypt`: others than each device's own mempools may deadlock, or fail. */
@@ -109,7 +114,7 @@ async function openLine(
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine, nbd } = options;
   const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
-  const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {}, keys = {} } = options;
+  const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {}, keys = {}, inlineBytes = 0 } = options;
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const below = new Map<string, BlockDevice>();
   const openDevice = async (spec: string, argument: number): Promise<BlockDevice> => {
@@ -135,6 +140,7 @@ async function openLine(
       readOnly,
       clock,
       crypto,
+      inlineBytes,
       keys,
       reserve,
       makeMempool: makeKnown,

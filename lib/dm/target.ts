@@ -84,6 +84,8 @@ export interface TargetContext {
   readonly readOnly: boolean;
   readonly clock: Clock;
   readonly crypto: CryptoOptions;
+  /** Reads of up to so many bytes are deciphered in the caller's thread, where lanes would do it. */
+  readonly inlineBytes: number;
   /** Keys by '<type>:<description>', looked for before the kernel's keyring. */
   readonly keys: Readonly<Record<string, Uint8Array>>;
   /** Elements that each mempool of the target keeps for itself (dm-io's reserved_bio_based_ios). */

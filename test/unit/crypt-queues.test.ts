@@ -148,6 +148,28 @@ describe('dm-crypt: queues', () => {
       await device.close();
     });
 
+  it('inlineBytes: shorter reads end without a turn of the loop, longer ones on lanes', async () => {
+    const below = new ManualDevice(65536);
+    const line = `0 128 crypt aes-xts-plain64 ${key} 0 below 0`;
+    const options = { provider: 'library', engine: 'lanes', devices: { below } } as const;
+    for (const [inlineBytes, length, inline] of [
+      [1024, 1024, true],
+      [1024, 1536, false],
+      [0, 512, false],
+    ] as const) {
+      await using device = await openTable(line, { ...options, inlineBytes });
+      let ended = false;
+      const read = device.read(0, length).then(() => {
+        ended = true;
+      });
+      await until(() => below.waiting.length === 1);
+      below.go();
+      for (let step = 0; step < 50; step++) await Promise.resolve();
+      expect(ended).to.equal(inline);
+      await read;
+    }
+  });
+
   it('a cipher that fails in flight fails exactly its sectors, and the write does not go below', async () => {
     const engine = new ManualEngine();
     const { below, device } = await volume('', engine);

@@ -21,6 +21,8 @@ export interface KcryptdOptions {
   cipher: string;
   provider: ProviderName;
   engine: CryptoOptions['engine'];
+  /** Reads of up to so many bytes are no work for lanes. */
+  inlineBytes: number;
   /** Where encrypted writes go. */
   submit: (bio: Bio) => void;
 }
@@ -46,12 +48,15 @@ export class Kcryptd {
   readonly #sorted: SortedQueue<Bio>;
   readonly #queue: Engine;
   readonly #own: Engine | undefined;
+  readonly #inline = new SyncEngine();
+  readonly #inlineBytes: number;
 
-  private constructor({ features, submit }: KcryptdOptions, queue: Engine, own: boolean) {
-    const inline = new SyncEngine();
+  private constructor({ features, submit, inlineBytes }: KcryptdOptions, queue: Engine, own: boolean) {
+    const inline = this.#inline;
     const lanes = queue.name === 'lanes';
     this.reads = lanes && features.noReadWorkqueue ? inline : queue;
     this.writes = lanes && features.noWriteWorkqueue ? inline : queue;
+    this.#inlineBytes = lanes ? inlineBytes : 0;
     this.#queue = queue;
     this.#own = own ? queue : undefined;
     this.#features = features;
@@ -68,6 +73,11 @@ export class Kcryptd {
       throw new CryptError('Error allocating crypto tfm', 'cipher', 'libcrypto has no AIO; use the engine lanes');
     if (name === 'sync') return new Kcryptd(options, new SyncEngine(), false);
     return new Kcryptd(options, new Backlog(name === 'aio' ? openAio(depth) : openKcryptdLanes(features)), true);
+  }
+
+  /** Runs the conversion of a read of so many bytes. */
+  readsOf(bytes: number): Engine {
+    return bytes <= this.#inlineBytes ? this.#inline : this.reads;
   }
 
   /** An encrypted write goes below. `asynchronous`: the cipher's driver was, and called back. */

@@ -71,9 +71,16 @@ class Crypt implements Target {
     const { sector } = bio;
     const below = new Bio({ op: 'read', sector, bytes: bio.bytes }, (error) => {
       // What was read is converted also where something beside it was not.
-      this.#convert.start('decrypt', sector, bio.bytes, bio.bytes, this.#kcryptd.reads, (failure) => {
-        bio.end(error ?? this.#bioError(failure, sector));
-      });
+      this.#convert.start(
+        'decrypt',
+        sector,
+        bio.bytes,
+        bio.bytes,
+        this.#kcryptd.readsOf(bio.bytes.length),
+        (failure) => {
+          bio.end(error ?? this.#bioError(failure, sector));
+        },
+      );
     });
     this.#area.submit(below);
   }
@@ -224,7 +231,7 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
   if (keyText.startsWith(':') && !/^:\d+:/.test(keyText))
     throw new TableError('Cannot parse key size', { argument: 1 });
   const features = parseFeatures(args, 5, context.length);
-  const { crypto, reserve, makeMempool, allocate, keys } = context;
+  const { crypto, reserve, makeMempool, allocate, keys, inlineBytes } = context;
   const fields = { cipher, features, crypto, reserve, makeMempool, allocate };
   let convert: CryptConvert | undefined;
   let kcryptd: Kcryptd | undefined;
@@ -252,7 +259,9 @@ async function ctr(args: readonly string[], context: TargetContext): Promise<Tar
       provider,
     } = convert;
     const submit = submitTo(area);
-    kcryptd = await inTable(() => Kcryptd.open({ features, cipher: cipherName, provider, engine, submit }));
+    kcryptd = await inTable(() =>
+      Kcryptd.open({ features, cipher: cipherName, provider, engine, inlineBytes, submit }),
+    );
     return new Crypt({ ...fields, keySize: key.size, ivOffset }, key, convert, area, kcryptd);
   } catch (error) {
     kcryptd?.close();
