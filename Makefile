@@ -33,8 +33,9 @@ build/Release/dmalg.node: $(NATIVE) node_modules/.package-lock.json
 
 # What has been compiled from files that are gone would be run, and packed.
 dist/.built: $(SOURCES) tsconfig.json node_modules/.package-lock.json
-	rm -rf dist/lib dist/npm dist/test
+	rm -rf dist/lib dist/cjs dist/npm dist/test
 	npx tsc -p .
+	node dist/npm/cjs-types.js
 	@touch $@
 
 dist/dmalg.1: dist/.built build/Release/dmalg.node package.json

@@ -16,6 +16,7 @@ export {
   type Answer,
   type Done,
   type Engine,
+  type EngineHoldings,
   type EngineName,
   openAio,
   openLanes,
@@ -29,16 +30,17 @@ export { Batch, type BatchFields } from './crypto/request/batch.js';
 export type { Direction, IvRule } from './crypto/request/iv.js';
 export { Request } from './crypto/request/request.js';
 export type { Salt } from './crypto/request/salt.js';
+export type { ObservedWork, RequestFacts } from './crypto/request/submit.js';
 export { Tfm, type TfmOptions } from './crypto/request/tfm.js';
 export type { TfmInfo } from './crypto/request/tfm-info.js';
-export { CryptConvert, type CryptOptions } from './crypto/sector/convert.js';
+export { type Converted, CryptConvert, type CryptOptions } from './crypto/sector/convert.js';
 export { CryptError } from './crypto/sector/error.js';
 export type { KeySerial } from './crypto/sector/keyring.js';
 export { SectorError } from './crypto/sector/outcome.js';
 export type { CipherSpec } from './crypto/sector/spec.js';
 export { type Cipher, type CipherStreamOptions, createCipheriv, createDecipheriv } from './crypto/stream/cipher.js';
 export type { CipherOptions } from './crypto/stream/cipher-message.js';
-export type { Data } from './crypto/stream/data.js';
+export type { Data, Key } from './crypto/stream/data.js';
 export { createHash, createHmac, type Hash, type HashOptions, type HashStreamOptions } from './crypto/stream/hash.js';
 export { decrypt, encrypt, hash, type SealOptions } from './crypto/stream/one-shot.js';
 export * as promises from './crypto/stream/promises.js';
@@ -47,20 +49,28 @@ export type { Bio, BioError, BioFields, BioOp, BioResult, FailedRange } from './
 export type { Device } from './dm/device.js';
 export { DeviceError, type FailedSectors } from './dm/device-error.js';
 export type { Extent } from './dm/extent.js';
-export type { DeviceHoldings, DeviceReport, LineReport, MappedReport, TargetHoldings } from './dm/holdings.js';
+export type {
+  DeviceHoldings,
+  DeviceReport,
+  LineReport,
+  MappedReport,
+  MempoolHoldings,
+  TargetHoldings,
+} from './dm/holdings.js';
 export { type OpenLuksOptions, openLuks } from './dm/luks.js';
 export type { MakeRequestSource } from './dm/memory/request-source.js';
 export { type OpenTableOptions, openTable } from './dm/open-table.js';
 export { formatTable, parseTable, type TableLine } from './dm/table.js';
 export { TableError, type TableErrorFields } from './dm/table-error.js';
 export type { BlockDevice, TargetEvent } from './dm/target.js';
+export type { CorruptionMode, ErrorMode, FecFeature, VerityFeatures } from './dm/targets/verity/features.js';
 export { type VerityTableOptions, verityTable } from './dm/targets/verity/image-table.js';
 export { LuksError, type LuksErrorCode } from './luks/error.js';
 export type { NbdClientOptions, Reconnection } from './nbd/client/client.js';
 export type { OnProgress } from './verity/block-runs.js';
 export { type DumpOptions, dumpVerity, type VerityHeader } from './verity/dump.js';
 export { type VerityCode, VerityError } from './verity/error.js';
-export type { FecArea } from './verity/fec/fec-image.js';
+export type { FecArea, FecHeader } from './verity/fec/fec-image.js';
 export type { FecImageOptions, FecInput } from './verity/fec/open-fec-image.js';
 export { type FormatOptions, formatVerity, type VerityImage } from './verity/format.js';
 export type { RepairOutput } from './verity/open-files.js';

@@ -165,12 +165,16 @@ describe('the npm packages, installed where there is no compiler', function () {
     expect({ status, stdout: stdout.toString(), stderr }).to.deep.equal({ status: 0, stdout: `${abc}\n`, stderr: '' });
   });
 
-  for (const [module, moduleResolution] of [
-    ['nodenext', 'nodenext'],
-    ['esnext', 'bundler'],
+  for (const [module, moduleResolution, extension] of [
+    ['nodenext', 'nodenext', 'mts'],
+    ['nodenext', 'nodenext', 'cts'],
+    ['esnext', 'bundler', 'mts'],
+    ['node16', 'node16', 'cts'],
+    ['node18', 'node16', 'cts'],
+    ['node16', 'node16', 'mts'],
   ] as const) {
-    it(`a TypeScript consumer, moduleResolution ${moduleResolution}, every declaration checked`, () => {
-      const where = join(app, moduleResolution);
+    it(`a TypeScript consumer, module ${module}, .${extension}, every declaration checked`, () => {
+      const where = join(app, `${module}-${extension}`);
       mkdirSync(where);
       mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
       for (const name of ['@types/node', 'undici-types'])
@@ -192,11 +196,13 @@ describe('the npm packages, installed where there is no compiler', function () {
         const options: HashOptions = { provider: 'library' };
         const digest: string = createHash('sha256', options).update('abc').digest('hex');
         console.log(digest);`;
-      writeFileSync(join(where, 'consumer.mts'), text);
+      writeFileSync(join(where, `consumer.${extension}`), text);
       const compiler = join(root, 'node_modules/typescript/bin/tsc');
       const compiled = run(where, process.execPath, [compiler, '-p', '.']);
       expect(compiled.stdout.toString()).to.equal('');
-      expect(run(where, 'node', ['out/consumer.mjs']).stdout.toString()).to.equal(`${abc}\n`);
+      expect(run(where, 'node', [`out/consumer.${extension.replace('ts', 'js')}`]).stdout.toString()).to.equal(
+        `${abc}\n`,
+      );
     });
   }
 
