@@ -1,6 +1,6 @@
 export { AbortError } from './base/abort.js';
 export type { Clock } from './base/clock.js';
-export type { MakeMempool, MemoryUsage } from './base/mempool.js';
+export type { MemoryUsage } from './base/mempool.js';
 export type { BacklogEvent, BioEvent, CorrectionEvent, CorruptionEvent, RequestEvent } from './base/observe.js';
 export { ChainError } from './chain/chain-error.js';
 export type { ChainDone } from './chain/deliveries.js';
@@ -58,7 +58,6 @@ export type {
   TargetHoldings,
 } from './dm/holdings.js';
 export { type OpenLuksOptions, openLuks } from './dm/luks.js';
-export type { MakeRequestSource } from './dm/memory/request-source.js';
 export { type OpenTableOptions, openTable } from './dm/open-table.js';
 export { formatTable, parseTable, type TableLine } from './dm/table.js';
 export { TableError, type TableErrorFields } from './dm/table-error.js';

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../base/clock.js';
-import { type MakeMempool, type Mempool, makeMempool as ownMempool } from '../base/mempool.js';
+import type { MakeMempool, Mempool } from '../base/mempool.js';
 import { debug } from '../base/observe.js';
 import type { NbdClientOptions } from '../nbd/client/client.js';
 import { isNbdUri } from '../nbd/uri.js';
@@ -8,7 +8,7 @@ import { Device } from './device.js';
 import { extentOf } from './extent.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { type MappedLine, MappedTable } from './mapped-table.js';
-import { type MakeRequestSource, makeRequestSource as ownRequests } from './memory/request-source.js';
+import { type MemoryPolicy, ownMemory } from './memory/memory-policy.js';
 import { NbdDevice, type NbdDeviceOptions } from './nbd-device.js';
 import { RamDevice } from './ram-device.js';
 import { joinArgs } from './split-args.js';
@@ -39,15 +39,8 @@ export interface OpenTableOptions extends CryptoOptions {
   inlineBytes?: number;
   /** Elements that each mempool of a target keeps for itself (reserved_bio_based_ios). Default 16. */
   reserve?: number;
-  /** For experiments with `verity` and `crypt`: others than each device's own mempools may deadlock, or fail. */
-  makeMempool?: MakeMempool;
-  /**
-   * For experiments and tests with `crypt`: so many bytes that a write is encrypted into. It may throw, as an allocator without memory does:
-   * then they come from a mempool.
-   */
-  allocate?: (bytes: number) => Uint8Array;
-  /** For experiments with `verity`: where bios have their requests from; other sources may fail bios for want of memory. */
-  makeRequestSource?: MakeRequestSource;
+  /** @internal For experiments and tests: other memory than each device's own. */
+  memory?: Partial<MemoryPolicy>;
   /** Hears what targets have to say. A restart or a panic that a table asks for is left to it. */
   onEvent?: (event: TargetEvent) => void;
 }
@@ -113,8 +106,8 @@ async function openLine(
     throw new TableError('unknown target type', { line: number, target: type, hint });
   }
   const { readOnly = false, direct = false, devices = {}, provider, engine, nbd } = options;
-  const { clock = systemClock, reserve = 16, makeMempool = ownMempool, makeRequestSource = ownRequests } = options;
-  const { allocate = Buffer.allocUnsafeSlow, onEvent: notify = () => {}, keys = {}, inlineBytes = 0 } = options;
+  const { clock = systemClock, reserve = 16, onEvent: notify = () => {}, keys = {}, inlineBytes = 0 } = options;
+  const memory: MemoryPolicy = { ...ownMemory, ...options.memory };
   const crypto = { ...(provider && { provider }), ...(engine && { engine }) };
   const below = new Map<string, BlockDevice>();
   const openDevice = async (spec: string, argument: number): Promise<BlockDevice> => {
@@ -128,7 +121,7 @@ async function openLine(
   };
   const pools = new Map<string, Mempool<unknown>>();
   const makeKnown: MakeMempool = (kind, options) => {
-    const pool = makeMempool(kind, options);
+    const pool = memory.makeMempool(kind, options);
     pools.set(kind, pool as Mempool<unknown>);
     return pool;
   };
@@ -143,9 +136,8 @@ async function openLine(
       inlineBytes,
       keys,
       reserve,
+      ...memory,
       makeMempool: makeKnown,
-      allocate,
-      makeRequestSource,
       notify,
       openDevice,
     });

@@ -1,10 +1,10 @@
 import type { Clock } from '../base/clock.js';
-import type { MakeMempool, MemoryUsage } from '../base/mempool.js';
+import type { MemoryUsage } from '../base/mempool.js';
 import type { TfmOptions } from '../crypto/request/tfm.js';
 import type { Bio } from './bio.js';
 import type { Extent } from './extent.js';
 import type { DeviceHoldings, MappedReport, TargetHoldings } from './holdings.js';
-import type { MakeRequestSource } from './memory/request-source.js';
+import type { MemoryPolicy } from './memory/memory-policy.js';
 
 /** What bios are submitted to: a backing file, RAM, or a whole mapped device. */
 export interface BlockDevice {
@@ -77,7 +77,7 @@ export interface TargetEvent {
 }
 
 /** What a constructor knows besides its own arguments. */
-export interface TargetContext {
+export interface TargetContext extends Readonly<MemoryPolicy> {
   /** First sector of the target in its device, and its sectors. */
   readonly start: number;
   readonly length: number;
@@ -90,10 +90,6 @@ export interface TargetContext {
   readonly keys: Readonly<Record<string, Uint8Array>>;
   /** Elements that each mempool of the target keeps for itself (dm-io's reserved_bio_based_ios). */
   readonly reserve: number;
-  readonly makeMempool: MakeMempool;
-  /** So many bytes, of no mempool. It may throw for want of memory: what must not fail then turns to a mempool. */
-  allocate(bytes: number): Uint8Array;
-  readonly makeRequestSource: MakeRequestSource;
   notify(event: TargetEvent): void;
   /**
    * Opens what a table line calls a device: a file, a block device, `ram:BYTES`, or one of the names given to `openTable`. The same

@@ -213,8 +213,7 @@ describe('dm-crypt: memory', () => {
       const device = await openTable(`0 128 crypt aes-xts-plain64 ${key} 0 below 0`, {
         provider: 'library',
         engine,
-        allocate: noMemory,
-        makeMempool: makeReserve,
+        memory: { allocate: noMemory, makeMempool: makeReserve },
         devices: { below },
       });
       const results: (string | null)[] = [];
@@ -254,7 +253,7 @@ describe('dm-crypt: memory', () => {
     };
     await using device = await openTable(`0 128 crypt aes-xts-plain64 ${key} 0 ram:65536 0`, {
       provider: 'library',
-      allocate,
+      memory: { allocate },
     });
     await Promise.all([device.write(0, Buffer.alloc(512, 1)), device.write(8192, Buffer.alloc(16384, 2))]);
     expect(asked).to.deep.equal([512, 16384]);
@@ -268,7 +267,7 @@ describe('dm-crypt: memory', () => {
       return new Mempool(options);
     };
     for (const cipher of ['aes-cbc-plain64', 'aes:2-cbc-plain64']) {
-      const options = { provider: 'library', reserve: 3, makeMempool } as const;
+      const options = { provider: 'library', reserve: 3, memory: { makeMempool } } as const;
       await (await openTable(`0 128 crypt ${cipher} ${key} 0 ram:65536 0`, options)).close();
     }
     expect(made).to.deep.equal([

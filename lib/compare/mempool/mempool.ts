@@ -202,7 +202,7 @@ async function measureMemory(image: TestImage, pools: Pools, reserve: number): P
   const opened: Device[] = [];
   try {
     while (opened.length < publishedDevices)
-      opened.push(await openTable(line, { readOnly: true, reserve, makeMempool }));
+      opened.push(await openTable(line, { readOnly: true, reserve, memory: { makeMempool } }));
     return { pools, reserve, devices: opened.length, bytes: trace.bytes };
   } finally {
     for (const device of opened) await device.close();

@@ -39,8 +39,10 @@ const kinds = {
       `0 ${bytes.length / sectorSize} crypt aes-xts-plain64 ${keyOf(level)} 0 below 0 1 no_write_workqueue`,
     options: {
       engine: 'sync',
-      allocate: () => {
-        throw new Error('no memory');
+      memory: {
+        allocate: () => {
+          throw new Error('no memory');
+        },
       },
     },
   },
@@ -74,7 +76,11 @@ export class Stack {
     const { table, options } = kindOf(target);
     try {
       for (let level = 1; level <= depth; level++)
-        await stack.#add(table(image, level), `device ${level}`, { ...options, reserve, makeMempool });
+        await stack.#add(table(image, level), `device ${level}`, {
+          ...options,
+          reserve,
+          memory: { ...options.memory, makeMempool },
+        });
       return stack;
     } catch (error) {
       await stack.close();

@@ -153,7 +153,7 @@ async function measureCase(files: Files, what: VerityCase, plan: Plan, watch: Wa
         provider,
         engine,
         reserve: Number.isFinite(elements) ? 1 : reserve,
-        makeRequestSource: memory.watch(make),
+        memory: { makeRequestSource: memory.watch(make) },
       });
       opened.push(device);
       trials.push(new VerityTrial({ arm: name, device, memory, material, depth, elements }));
