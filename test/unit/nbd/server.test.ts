@@ -302,6 +302,19 @@ describe('NBD server', () => {
     }
   });
 
+  it('a context that was agreed upon for one export is none of another', async () => {
+    await start();
+    const peer = await Peer.connect(path());
+    await peer.greet();
+    await peer.ask(Option.structuredReply);
+    expect(await peer.ask(Option.setMetaContext, contextData('other', ['base:allocation']))).to.have.length(2);
+    await peer.ask(Option.go, goData(''));
+    peer.request({ command: Command.blockStatus, length: 512 });
+    const { type, payload } = await peer.chunk();
+    expect([type, payload.readUInt32BE()]).to.deep.equal([ReplyType.error, 22]);
+    peer.destroy();
+  });
+
   it('an error tells its place, and a client that half-closes has its answers', async () => {
     await start(await openTable('0 8 zero\n8 8 error'));
     const peer = await ready(true);
