@@ -11,6 +11,9 @@ import { binarySize, maxKeyslotsSize } from './validate.js';
 const copySize = 16 << 10;
 const copiesEnd = 2 * copySize;
 
+/** Slots whose place stands in the first sector of LUKS1's header: two of them change places in one write. */
+const firstSectorSlots = 6;
+
 /**
  * Converts a LUKS1 header to LUKS2. Key material that lies where LUKS2's two copies go is moved first, while LUKS1's header names it. The
  * second copy is written before the first, which takes the place of LUKS1's header: whenever this is interrupted, one header is whole.
@@ -61,7 +64,10 @@ async function moveAway(storage: HeaderStorage, header: LuksHeader, end: number)
   for (const slot of slotNumbers(header.metadata)) {
     const old = areas[slot]!;
     if (old.offset >= copiesEnd) continue;
-    const free = areas.findIndex(({ offset }, other) => !keyslots[other] && offset >= copiesEnd);
+    const isInFirst = (number: number) => number < firstSectorSlots;
+    const free = areas.findIndex(
+      ({ offset }, other) => isInFirst(slot) && isInFirst(other) && !keyslots[other] && offset >= copiesEnd,
+    );
     const behind = headerEnd(header);
     if (free < 0 && behind + old.size > end)
       throw new LuksError(

@@ -118,8 +118,12 @@ export async function writeHeader(
   first: 'primary' | 'secondary' = 'primary',
 ): Promise<void> {
   if (header.version === 1) {
-    await storage.write(formatLuks1({ ...header, areas: header.areas! }), 0);
-    await storage.flush();
+    // The first sector, which has the version, last: where LUKS2's header was, the second copy of that opens until then.
+    const bytes = formatLuks1({ ...header, areas: header.areas! });
+    for (const offset of [512, 0]) {
+      await storage.write(bytes.subarray(offset, offset + 512), offset);
+      await storage.flush();
+    }
     return;
   }
   header.sequence += 1n;

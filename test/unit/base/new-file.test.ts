@@ -54,6 +54,31 @@ for (const kind of ['unnamed', 'hidden'] as const)
       await discarded.close();
     });
 
+    it('its bytes are stored before it has the name, and the name after that', async () => {
+      const order: string[] = [];
+      const file = await NewFile.create(path());
+      const { sync } = file.handle;
+      file.handle.sync = () => {
+        order.push(`file, ${names().includes('name') ? 'named' : 'without its name'}`);
+        return sync.call(file.handle);
+      };
+      promises.open = (async (where: string, flags: string) => {
+        const opened = await open(where, flags);
+        if (where === folder) {
+          const syncFolder = opened.sync;
+          opened.sync = () => {
+            order.push(`folder, ${names().includes('name') ? 'named' : 'without the name'}`);
+            return syncFolder.call(opened);
+          };
+        }
+        return opened;
+      }) as typeof open;
+      syncBuiltinESMExports();
+      await file.commit();
+      await file.close();
+      expect(order).to.deep.equal(['file, without its name', 'folder, named']);
+    });
+
     it('what came to exist meanwhile stays, unless it is to be replaced', async () => {
       await using file = await NewFile.create(path());
       await file.handle.writeFile('new');
@@ -71,6 +96,7 @@ for (const kind of ['unnamed', 'hidden'] as const)
 
     it('leftovers of killed runs, of whatever process number, are in nobody’s way', async () => {
       for (let run = 0; run < 20; run++) await NewFile.create(path()).then((file) => file.handle.close());
+      if (kind === 'hidden') expect(new Set(names())).to.have.length(20);
       writeFileSync(join(folder, `.name.${process.pid}.part`), '');
       await using file = await NewFile.create(path());
       await file.commit();
