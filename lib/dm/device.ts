@@ -1,4 +1,4 @@
-import { rangeError } from '../base/bytes.js';
+import { checkBytes, rangeError } from '../base/bytes.js';
 import type { MemoryUsage } from '../base/mempool.js';
 import { debug } from '../base/observe.js';
 import { Bio, type BioError, type BioFields, type FailedRange, sectorSize } from './bio.js';
@@ -60,10 +60,11 @@ export class Device implements BlockDevice {
   };
 
   /**
-   * Reads into a buffer of the caller's, or into a new one of that length. @throws DeviceError with the sectors that failed; RangeError
+   * Reads into a buffer of the caller's, which must not be detached until it is done, or into a new one of that length. @throws DeviceError with the sectors that failed; RangeError
    */
   async read(offset: number, into: number | Uint8Array): Promise<Uint8Array> {
     const bytes = typeof into === 'number' ? Buffer.allocUnsafe(checkRange('length', into, this.size)) : into;
+    if (typeof into !== 'number') checkBytes('into', into);
     const { first, count, head } = this.#blocks(offset, bytes.length);
     if (count === 0) return bytes;
     const isWhole = bytes.length === count * sectorSize;
@@ -74,10 +75,11 @@ export class Device implements BlockDevice {
   }
 
   /**
-   * Writes; the bytes must stay as they are until it is done. Blocks that are written in part are read first. With `fua` it is on stable
+   * Writes; the bytes must stay as they are, and must not be detached, until it is done. Blocks that are written in part are read first. With `fua` it is on stable
    * storage when it is done. @throws DeviceError with the sectors that failed; RangeError
    */
   async write(offset: number, bytes: Uint8Array, { fua = false } = {}): Promise<void> {
+    checkBytes('bytes', bytes);
     const { first, count, head } = this.#blocks(offset, bytes.length);
     if (count === 0) return fua ? this.flush() : undefined;
     if (bytes.length === count * sectorSize) return this.#runLocked({ op: 'write', sector: first, bytes, fua });

@@ -12,7 +12,7 @@ import {
   ringEntry,
   type TfmHandle,
 } from '../../../lib/base/binding.js';
-import { Batch, createHash, encrypt, hash, IvChain, promises, Tfm } from '../../../lib/index.js';
+import { Batch, createHash, encrypt, hash, IvChain, openTable, promises, Tfm } from '../../../lib/index.js';
 
 /** Bytes of an arena before and behind the view, that nobody may write. */
 const margin = 8192;
@@ -291,6 +291,7 @@ describe('views that are not what they look like: public functions', () => {
   const key = Buffer.alloc(32, 7);
   const iv = Buffer.alloc(16, 9);
   const provider = 'library' as const;
+  const tableKey = '01'.repeat(32) + '02'.repeat(32);
   const zeros = new Uint8Array(64);
   const tfm = new Tfm('skcipher', 'cbc(aes)', { key, provider, engine: 'sync' });
   after(() => tfm.close());
@@ -313,6 +314,14 @@ describe('views that are not what they look like: public functions', () => {
     'encrypt, aad': (view) => encrypt('gcm(aes)', { key, iv: iv.subarray(4), aad: view, provider }, zeros),
     'promises.hash': (view) => promises.hash('sha256', view, { provider }),
     'promises.encrypt': (view) => promises.encrypt('cbc(aes)', { key, iv, provider }, view),
+    'Device.write': async (view) => {
+      await using device = await openTable(`0 8 crypt aes-xts-plain64 ${tableKey} 0 ram:4096 0`, { provider });
+      await device.write(0, view);
+    },
+    'Device.read': async (view) => {
+      await using device = await openTable(`0 8 crypt aes-xts-plain64 ${tableKey} 0 ram:4096 0`, { provider });
+      await device.read(0, view);
+    },
   };
   const lies = Object.keys(hostile).filter(
     (way) =>
