@@ -4,10 +4,13 @@ import { conclude } from '../../lib/cli/compare/report.js';
 import { concludeIv } from '../../lib/compare/iv/conclusion.js';
 import { type Cell, type CellHead, makeCell } from '../../lib/compare/iv/report.js';
 import { formatDriver } from '../../lib/compare/iv/table.js';
+import { armResult } from '../../lib/compare/measure/arm-result.js';
 import { forbiddenWrapper } from '../../lib/compare/measure/drivers.js';
 import type { Measurement } from '../../lib/compare/measure/experiment.js';
+import { groupOf } from '../../lib/compare/measure/group.js';
 import { judge } from '../../lib/compare/measure/verdict.js';
 import type { Report } from '../../lib/compare/report.js';
+import { groupRows } from '../../lib/compare/text/group-table.js';
 
 const rounds = 10;
 const head: CellHead = { driver: 'virtio_crypto_aes_cbc', bytes: 8192, engine: 'aio', serialised: false };
@@ -45,7 +48,7 @@ describe('report', () => {
     const [unchained, mutex, , hazard] = cellsOf(measurements);
     expect(unchained!.percentOfUnchained).to.equal(100);
     expect(mutex!.percentOfUnchained).to.be.closeTo(50, 1e-9);
-    expect(mutex!.percentSpread.low).to.be.closeTo(50, 1e-9);
+    expect(mutex!.percentSpread!.low).to.be.closeTo(50, 1e-9);
     expect(mutex!.latency.p50).to.equal(500);
     expect(mutex).to.include({
       requests: 4,
@@ -122,7 +125,33 @@ describe('report', () => {
     const part = { driver, results: cellsOf(failed), comparisons: [], omitted: [], conclusion: '' };
     expect(formatDriver(part))
       .to.match(/mutex-aio +failed/)
-      .and.match(/100 % WRONG, 40 failed/);
+      .and.match(/40 FAILED: ENOSPC/);
+    const [, cell] = cellsOf(failed);
+    expect(cell).to.include({
+      throughput: null,
+      throughputSpread: null,
+      percentOfUnchained: null,
+      percentSpread: null,
+    });
+    expect(cell!.latency).to.deep.equal({ p50: null, p95: null, p99: null });
+    expect(judge(failed, [['mutex-aio', 'unchained']])).to.deep.equal([]);
+    // Against a base that failed there are no per cent either.
+    const base = [measurement('unchained', 1, { failed: 1 }), measurements[1]!];
+    expect(cellsOf(base)[1]!.percentOfUnchained).to.equal(null);
+    const group = groupOf('a group', failed, 8192, [['mutex-aio', 'unchained']]);
+    expect(group.comparisons).to.deep.equal([]);
+    const [, , row] = groupRows(group);
+    expect(row!.slice(0, 5)).to.deep.equal(['mutex-aio', '', '', '', '']);
+    expect(row!.at(-1)).to.equal('40 FAILED: ENOSPC');
+  });
+
+  it('percentiles are told of enough requests only: p95 of 20, p99 of 100', () => {
+    const latency = (requests: number) =>
+      armResult({ ...measurements[0]!, requests, latencies: new Float64Array(requests).fill(1) }, 512).latency;
+    expect(latency(19)).to.deep.equal({ p50: 1000, p95: null, p99: null });
+    expect(latency(20)).to.deep.equal({ p50: 1000, p95: 1000, p99: null });
+    expect(latency(99)).to.deep.equal({ p50: 1000, p95: 1000, p99: null });
+    expect(latency(100)).to.deep.equal({ p50: 1000, p95: 1000, p99: 1000 });
   });
 });
 
@@ -136,10 +165,10 @@ virtio_crypto_aes_cbc (kernel; asynchronous AIO)
   hazard          100 ±0                        the next IV set while the socket is busy: what goes wrong
 
               size  MiB/s  p50 us  p95 us  p99 us  CPU s  switches  async     outputs
-  unchained  8 KiB   5.73     250     250     250   0.50        10  100 %       40 ok
-  mutex-aio  8 KiB   2.86     500     500     500   0.50        10  100 %       40 ok
-  staged-8   8 KiB   4.58     313     313     313   0.50        10  100 %       40 ok
-  hazard     8 KiB   5.73     250     250     250   0.50        10  100 %  25 % WRONG
+  unchained  8 KiB   5.73     250     250           0.50        10  100 %       40 ok
+  mutex-aio  8 KiB   2.86     500     500           0.50        10  100 %       40 ok
+  staged-8   8 KiB   4.58     313     313           0.50        10  100 %       40 ok
+  hazard     8 KiB   5.73     250     250           0.50        10  100 %  25 % WRONG
 
   speed against                          8 KiB
   staged-8 : mutex-aio  x 1.60 differs

@@ -113,8 +113,9 @@ function isBroken({ name, result }: NamedArm): boolean {
 function judgeArms(arms: [NamedArm, NamedArm][]): ArmDiff[] {
   const found = arms.map(([{ name, result: first }, { result: second }]) => ({
     ...name,
-    before: first.throughput,
-    after: second.throughput,
+    // Broken arms are none of these.
+    before: first.throughput!,
+    after: second.throughput!,
     ...compareSamples(ratesOf(second), ratesOf(first)),
   }));
   const corrected = holm(found.map(({ p }) => p));

@@ -19,7 +19,9 @@ export function concludeIv(driver: Driver, results: Cell[], comparisons: Compari
     .reverse()
     .find((each) => each.bytes === bytes && each.against === mutex.arm && staged.some(({ arm }) => arm === each.arm));
   if (!pair) return "mutex-aio and staged were not both measured: nothing to say about document 4's claim.";
-  const figures = [mutex, ...staged].map((cell) => `${cell.arm} ${cell.percentOfUnchained.toFixed(0)}`).join(', ');
+  const figures = [mutex, ...staged]
+    .map((cell) => `${cell.arm} ${cell.percentOfUnchained?.toFixed(0) ?? 'failed'}`)
+    .join(', ');
   const [held, queued] = ivPublished;
   const theirs = bytes === publishedBytes ? ` (document 4: mutex ${held!.percent}, queue ${queued!.percent})` : '';
   const stated = `with ${formatSize(bytes)}, in per cent of unchained: ${figures}${theirs}`;
@@ -44,7 +46,8 @@ function outcome({ arm, verdict, ratio, low, high }: Comparison, rounds: number)
     : `queueing after the build is slower (${interval}), against document 4's claim.`;
 }
 
-const percent = (cell: Cell) => `${cell.percentOfUnchained.toFixed(0)} %`;
+const percent = ({ percentOfUnchained }: Cell) =>
+  percentOfUnchained === null ? 'nothing, as it failed,' : `${percentOfUnchained.toFixed(0)} %`;
 
 /** The size that document 4 has, or the one nearest to it. */
 function nearestSize(results: Cell[]): number {

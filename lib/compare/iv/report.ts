@@ -1,17 +1,18 @@
-import { type ArmResult, armResult, percentOf } from '../measure/arm-result.js';
+import { type ArmResult, armResult, hasSpeed, percentOf } from '../measure/arm-result.js';
 import type { Omission } from '../measure/drivers.js';
 import type { Environment } from '../measure/environment.js';
 import type { Measurement } from '../measure/experiment.js';
 import type { Spread } from '../measure/statistics.js';
 import type { Method, Verdict } from '../measure/verdict.js';
+import { hazardArm } from './arms.js';
 
 /** An arm on a driver with requests of one size. */
 export interface Cell extends ArmResult {
   driver: string;
   engine: 'sync' | 'lanes' | 'aio';
-  /** Median over the rounds of this arm's rate against the unchained arm's in the same round; and the middle half of them. */
-  percentOfUnchained: number;
-  percentSpread: Spread;
+  /** This arm's rate against the unchained arm's in the same round, and the middle half of the rounds. Null where one of the two failed. */
+  percentOfUnchained: number | null;
+  percentSpread: Spread | null;
   /** Whether requests completed after their submission had returned. */
   asynchronous: boolean;
   /** AIO on a driver that would queue, and the kernel completed every request inside io_submit. */
@@ -56,12 +57,14 @@ export function makeCell(head: CellHead, one: Measurement, unchained: Measuremen
   const { driver, bytes, engine, serialised } = head;
   const { percent, spread } = percentOf(one, unchained);
   const asynchronous = one.outcome.asynchronous > 0;
+  // The hazard is there to go wrong: its rate is that of a driver that is used so.
+  const isMeasured = hasSpeed(unchained.outcome) && (hasSpeed(one.outcome) || one.arm === hazardArm);
   return {
-    ...armResult(one, bytes),
+    ...armResult(one, bytes, one.arm === hazardArm),
     driver,
     engine,
-    percentOfUnchained: percent,
-    percentSpread: spread,
+    percentOfUnchained: isMeasured ? percent : null,
+    percentSpread: isMeasured ? spread : null,
     asynchronous,
     serialisedByKernel: serialised && !asynchronous,
   };

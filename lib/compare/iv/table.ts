@@ -1,5 +1,5 @@
 import type { Omission } from '../measure/drivers.js';
-import { alignTable, formatNumber, formatSize } from '../text/table.js';
+import { alignTable, formatMicroseconds, formatRate, formatSize } from '../text/table.js';
 import { hazardArm, ivArms, ivPublished } from './arms.js';
 import type { DriverPart } from './iv.js';
 import type { Cell, Comparison } from './report.js';
@@ -66,7 +66,7 @@ function percentTable(results: Cell[]): string[] {
 
 /** '52 ±3', or that it failed. */
 export function percent(cell: Cell): string {
-  if (cell.failed > 0 && cell.arm !== hazardArm) return 'failed';
+  if (cell.percentOfUnchained === null || cell.percentSpread === null) return 'failed';
   if (cell.arm === 'unchained') return '100    ';
   const { low, high } = cell.percentSpread;
   return `${cell.percentOfUnchained.toFixed(0)} ±${((high - low) / 2).toFixed(0).padEnd(3)}`;
@@ -78,10 +78,10 @@ export function detailRows(results: Cell[]): string[][] {
   const rows = results.map((cell) => [
     cell.arm,
     formatSize(cell.bytes),
-    formatNumber(cell.throughput / 2 ** 20),
-    cell.latency.p50.toFixed(0),
-    cell.latency.p95.toFixed(0),
-    cell.latency.p99.toFixed(0),
+    formatRate(cell.throughput),
+    formatMicroseconds(cell.latency.p50),
+    formatMicroseconds(cell.latency.p95),
+    formatMicroseconds(cell.latency.p99),
     cell.usage.cpuSeconds.toFixed(2),
     `${cell.usage.voluntarySwitches + cell.usage.involuntarySwitches}`,
     cell.serialisedByKernel ? 'serialised' : `${(100 * cell.asynchronousShare).toFixed(0)} %`,
@@ -92,6 +92,8 @@ export function detailRows(results: Cell[]): string[][] {
 
 function outputs(cell: Cell): string {
   const failed = cell.failed > 0 ? `, ${cell.failed} failed` : '';
+  if (cell.failed > 0 && cell.arm !== hazardArm)
+    return `${cell.failed} FAILED${cell.error === undefined ? '' : `: ${cell.error}`}`;
   if (cell.outputsOk) return `${cell.outputsChecked} ok`;
   const share = 100 * cell.wrongOutputs;
   return `${share < 1 ? share.toFixed(2) : share.toFixed(0)} % WRONG${failed}`;

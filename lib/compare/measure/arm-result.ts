@@ -12,11 +12,11 @@ export interface ArmResult {
   repetitions: number;
   /** Of each repetition; what stands at the same place for another arm was run in the same round. */
   seconds: number[];
-  /** Bytes a second. */
-  throughput: number;
-  throughputSpread: Spread;
-  /** Microseconds from submission to completion, so time in the arm's own queue counts. */
-  latency: { p50: number; p95: number; p99: number };
+  /** Bytes a second. Null where requests failed: such an arm has no speed. */
+  throughput: number | null;
+  throughputSpread: Spread | null;
+  /** Microseconds from submission to completion, so time in the arm's own queue counts. Null where requests failed, or are too few to tell. */
+  latency: { p50: number | null; p95: number | null; p99: number | null };
   /** Of this process, all repetitions together; the time of the kernel's own threads is not in it. */
   usage: Usage;
   /** How many outputs were compared with the independent implementation's: all, or where another program made them, what it left behind. */
@@ -31,22 +31,30 @@ export interface ArmResult {
   asynchronousShare: number;
 }
 
-export function armResult(one: Measurement, bytes: number): ArmResult {
+/** A percentile is told of no fewer requests than this: of 20 the last is the 95th of 100, of 100 the 99th. */
+const leastRequests = { p50: 1, p95: 20, p99: 100 };
+
+/** Whether an arm's requests all succeeded, so that its rate is one. Of an arm that is there to fail it is so all the same. */
+export const hasSpeed = ({ failed }: { failed: number }): boolean => failed === 0;
+
+export function armResult(one: Measurement, bytes: number, mayFail = false): ArmResult {
   const repetitions = one.seconds.length;
   const checked = one.checked ?? one.requests;
   const requests = one.requests / repetitions;
   const rates = one.seconds.map((seconds) => (requests * bytes) / seconds);
   const { outcome, latencies } = one;
-  const microseconds = (q: number) => quantile(latencies, q) * 1000;
+  const isMeasured = mayFail || hasSpeed(outcome);
+  const percentile = (name: keyof typeof leastRequests, q: number) =>
+    isMeasured && latencies.length >= leastRequests[name] ? quantile(latencies, q) * 1000 : null;
   return {
     arm: one.arm,
     bytes,
     requests,
     repetitions,
     seconds: one.seconds,
-    throughput: median(rates),
-    throughputSpread: spread(rates),
-    latency: { p50: microseconds(0.5), p95: microseconds(0.95), p99: microseconds(0.99) },
+    throughput: isMeasured ? median(rates) : null,
+    throughputSpread: isMeasured ? spread(rates) : null,
+    latency: { p50: percentile('p50', 0.5), p95: percentile('p95', 0.95), p99: percentile('p99', 0.99) },
     usage: one.usage,
     outputsChecked: checked,
     wrongOutputs: outcome.wrong / checked,

@@ -1,5 +1,5 @@
 import { stoppedBefore } from '../watch.js';
-import { type ArmResult, armResult, percentOf } from './arm-result.js';
+import { type ArmResult, armResult, hasSpeed, percentOf } from './arm-result.js';
 import type { Environment } from './environment.js';
 import { type Measurement, measure, type Plan, type Trial } from './experiment.js';
 import { median, roundsToShow, type Spread } from './statistics.js';
@@ -7,9 +7,9 @@ import { alpha, judge, type Method, type Pairs, type Verdict } from './verdict.j
 
 /** An arm among those that did the same work. */
 export interface GroupResult extends ArmResult {
-  /** Its rate in per cent of the group's base in the same round, and the middle half of the rounds. */
-  percentOfBase: number;
-  percentSpread: Spread;
+  /** Its rate in per cent of the group's base in the same round, and the middle half of the rounds. Null where one of the two failed. */
+  percentOfBase: number | null;
+  percentSpread: Spread | null;
   /** What the experiment measures besides, under names that have the unit in them; medians of the repetitions. */
   figures: Record<string, number>;
 }
@@ -96,7 +96,9 @@ export function groupOf(name: string, measurements: readonly Measurement[], byte
   const results = measurements.map((one) => {
     const { percent, spread } = percentOf(one, base);
     const figures = Object.fromEntries(Object.entries(one.figures).map(([key, values]) => [key, median(values)]));
-    return { ...armResult(one, bytes), percentOfBase: percent, percentSpread: spread, figures };
+    const isMeasured = hasSpeed(one.outcome) && hasSpeed(base.outcome);
+    const rate = { percentOfBase: isMeasured ? percent : null, percentSpread: isMeasured ? spread : null };
+    return { ...armResult(one, bytes), ...rate, figures };
   });
   return { name, base: base.arm, results, comparisons: judge(measurements, pairs) };
 }

@@ -35,9 +35,13 @@ export const method = {
 /** Who is held against whom: [arm, against]. */
 export type Pairs = readonly (readonly [string, string])[];
 
-/** The verdicts for the pairs whose arms are both there. */
-export function judge(measurements: readonly Pick<Measurement, 'arm' | 'seconds'>[], pairs: Pairs): Verdict[] {
-  const times = new Map(measurements.map(({ arm, seconds }) => [arm, seconds]));
+/** The verdicts for the pairs whose arms are both there, and did not fail. */
+export function judge(
+  measurements: readonly (Pick<Measurement, 'arm' | 'seconds'> & Partial<Pick<Measurement, 'outcome'>>)[],
+  pairs: Pairs,
+): Verdict[] {
+  const measured = measurements.filter(({ outcome }) => !outcome || outcome.failed === 0);
+  const times = new Map(measured.map(({ arm, seconds }) => [arm, seconds]));
   const found = pairs.flatMap(([arm, against]) => {
     const first = times.get(arm);
     const second = times.get(against);

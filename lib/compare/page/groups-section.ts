@@ -1,6 +1,6 @@
 import type { Group, GroupResult, GroupsReport, PublishedFigure } from '../measure/group.js';
 import { formatLeftOut, formatVerdict, groupRows } from '../text/group-table.js';
-import { formatNumber } from '../text/table.js';
+import { formatNumber, formatRate } from '../text/table.js';
 import { type Bar, barChart } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
 import { pageTable } from './page-table.js';
@@ -46,8 +46,9 @@ function rateChart({ experiment, published }: GroupsReport, group: Group): Marku
   });
 }
 
-function rate({ failed, throughput, throughputSpread, outputsOk }: GroupResult): Omit<Bar, 'name'> {
-  if (failed > 0) return { value: undefined, text: 'failed' };
+function rate({ error, throughput, throughputSpread, outputsOk }: GroupResult): Omit<Bar, 'name'> {
+  if (throughput === null || throughputSpread === null)
+    return { value: undefined, text: error === undefined ? 'failed' : `failed: ${error}` };
   return {
     value: throughput / mebibyte,
     spread: { low: throughputSpread.low / mebibyte, high: throughputSpread.high / mebibyte },
@@ -74,14 +75,15 @@ function isOf(figure: PublishedFigure, group: Group, result: GroupResult): boole
   return figure.arm === result.arm && (figure.group ?? group.name) === group.name;
 }
 
+/** A figure stands beside the same quantity measured here, or alone: rates beside rates, and no other. */
 function publishedRows({ published, groups }: GroupsReport): string[][] {
   const rows = published.map((figure) => {
     const here = groups.flatMap((group) =>
       group.results
-        .filter((result) => isOf(figure, group, result))
-        .map(({ throughput }) => `${formatNumber(throughput / mebibyte)} ${rateUnit}`),
+        .filter((result) => figure.unit === rateUnit && isOf(figure, group, result) && result.throughput !== null)
+        .map(({ throughput }) => `${formatRate(throughput)} ${rateUnit}`),
     );
-    const like = [figure.arm, figure.group].filter((each) => each !== undefined).join(' of ');
+    const like = here.length > 0 ? [figure.arm, figure.group].filter((each) => each !== undefined).join(' of ') : '';
     return [figure.what, `${figure.value} ${figure.unit}`, like, here.join(', '), figure.source];
   });
   return [['', 'published', 'its like here', 'measured here', 'source'], ...rows];

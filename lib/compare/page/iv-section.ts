@@ -1,4 +1,4 @@
-import { baseArm, hazardArm } from '../iv/arms.js';
+import { baseArm } from '../iv/arms.js';
 import type { Cell, IvReport } from '../iv/report.js';
 import { detailRows, formatOmission, percent, percentRows, verdictRows } from '../iv/table.js';
 import { formatSize } from '../text/table.js';
@@ -48,7 +48,8 @@ function sizeChart({ results, published }: IvReport, driver: string, bytes: numb
 
 function bar(cell: Cell) {
   const text = percent(cell).trim();
-  if (cell.failed > 0 && cell.arm !== hazardArm) return { value: undefined, text };
+  if (cell.percentOfUnchained === null || cell.percentSpread === null)
+    return { value: undefined, text: cell.error === undefined ? text : `failed: ${cell.error}` };
   return {
     value: cell.percentOfUnchained,
     ...(cell.arm !== baseArm && { spread: cell.percentSpread }),

@@ -1,6 +1,7 @@
-import type { Group, GroupsReport, LeftOut, PublishedFigure } from '../measure/group.js';
+import { hasSpeed } from '../measure/arm-result.js';
+import type { Group, GroupResult, GroupsReport, LeftOut, PublishedFigure } from '../measure/group.js';
 import type { Verdict } from '../measure/verdict.js';
-import { alignTable, formatNumber } from './table.js';
+import { alignTable, formatMicroseconds, formatNumber, formatRate } from './table.js';
 
 const indent = (lines: string[]) => lines.map((line) => `  ${line}`.trimEnd());
 
@@ -16,16 +17,27 @@ export function groupRows(group: Group): string[][] {
   const head = ['', 'MiB/s', `% of ${group.base}`, 'p50 us', 'p99 us', 'CPU s', 'switches', ...figures, 'outputs'];
   const rows = group.results.map((each) => [
     each.arm,
-    formatNumber(each.throughput / 2 ** 20),
-    `${each.percentOfBase.toFixed(0)} ±${((each.percentSpread.high - each.percentSpread.low) / 2).toFixed(0).padEnd(3)}`,
-    each.latency.p50.toFixed(0),
-    each.latency.p99.toFixed(0),
+    formatRate(each.throughput),
+    formatPercent(each),
+    formatMicroseconds(each.latency.p50),
+    formatMicroseconds(each.latency.p99),
     each.usage.cpuSeconds.toFixed(2),
     `${each.usage.voluntarySwitches + each.usage.involuntarySwitches}`,
-    ...figures.map((name) => formatNumber(each.figures[name]!)),
-    each.outputsOk ? `${each.outputsChecked} ok` : `${(100 * each.wrongOutputs).toFixed(2)} % WRONG`,
+    ...figures.map((name) => (hasSpeed(each) ? formatNumber(each.figures[name]!) : '')),
+    formatOutputs(each),
   ]);
   return [head, ...rows];
+}
+
+function formatPercent({ percentOfBase, percentSpread }: GroupResult): string {
+  if (percentOfBase === null || percentSpread === null) return '';
+  return `${percentOfBase.toFixed(0)} ±${((percentSpread.high - percentSpread.low) / 2).toFixed(0).padEnd(3)}`;
+}
+
+/** What came of the outputs; of an arm that failed, why. */
+function formatOutputs({ failed, error, outputsOk, outputsChecked, wrongOutputs }: GroupResult): string {
+  if (failed > 0) return `${failed} FAILED${error === undefined ? '' : `: ${error}`}`;
+  return outputsOk ? `${outputsChecked} ok` : `${(100 * wrongOutputs).toFixed(2)} % WRONG`;
 }
 
 /** 'a against b: x 1.20 (1.10 to 1.31), differs'. */

@@ -22,6 +22,16 @@ export function formatMemory(bytes: number): string {
   return bytes < 2 ** 20 ? `${formatNumber(bytes / 1024)} KiB` : `${formatNumber(bytes / 2 ** 20)} MiB`;
 }
 
+/** Whole microseconds, or nothing where there are none. */
+export function formatMicroseconds(value: number | null): string {
+  return value === null ? '' : value.toFixed(0);
+}
+
+/** MiB/s of bytes a second, or nothing where there are none. */
+export function formatRate(throughput: number | null): string {
+  return throughput === null ? '' : formatNumber(throughput / 2 ** 20);
+}
+
 /** Three digits that mean something: '0.123', '12.3', '1234'. */
 export function formatNumber(value: number): string {
   if (value === 0) return '0';

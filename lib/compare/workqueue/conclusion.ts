@@ -1,5 +1,5 @@
 import { concludeRounds, type Group, hasEnoughRounds } from '../measure/group.js';
-import { formatNumber } from '../text/table.js';
+import { formatRate } from '../text/table.js';
 import { loadName, publishedLoad, publishedRate, type WorkqueueLoad } from './arms.js';
 import { fioSuffix } from './kernel.js';
 
@@ -21,7 +21,7 @@ function concludeSide(who: string, groups: readonly Group[]): string | undefined
   });
   if (parts.length === 0) return undefined;
   const figures = parts.map(({ op, group, verdict }) => {
-    const rate = (arm: string) => formatNumber(group.results.find((each) => each.arm === arm)!.throughput / 2 ** 20);
+    const rate = (arm: string) => formatRate(group.results.find((each) => each.arm === arm)!.throughput);
     const difference = verdict.verdict === 'differs' ? '' : ', no difference shown';
     return `${op}s ${rate('default')} MiB/s through the queue and ${rate(verdict.arm)} past it (x ${verdict.ratio.toFixed(2)}${difference}; document 2: x ${published(op).toFixed(1)})`;
   });
