@@ -173,8 +173,8 @@ describe('dmalg compare diff', function () {
   for (const [args, said] of [
     [['diff', 'a'], 'compare diff: expected two reports, got 1'],
     [['diff', 'a', 'b', 'c'], 'compare diff: expected two reports, got 3'],
-    [['diff', 'a', 'b', '--quick'], '--quick: not an option of compare diff'],
-    [['diff', 'a', 'b', '--html', 'x'], '--html: not an option of compare diff'],
+    [['diff', 'a', 'b', '--quick'], "--quick: not an option of compare diff; see 'dmalg compare --help'"],
+    [['diff', 'a', 'b', '--html', 'x'], "--html: not an option of compare diff; see 'dmalg compare --help'"],
     [['mempool', '--html', '-', '--json', '-'], "--html: expected another file than that of --json, got '-'"],
     [['mempool', '--html', 'x', '--json', './x'], "--html: expected another file than that of --json, got 'x'"],
   ] as const)

@@ -35,11 +35,10 @@ function openKernel(type: AlgType, name: string): TfmHandle {
   const syscall = failed[0] ?? 'bind';
   const list = syscall === 'bind' && handle === -ENOENT ? readProcCrypto() : [];
   const other = algTypes.find((each) => each !== type && findAlgorithm(list, each, name));
+  const unknown = handle === -ENOENT ? unknownName(type, name) : undefined;
   const hint = other
     ? `it is of type ${other}, and was asked for as ${type}`
-    : handle === -ENOENT
-      ? unknownName(type, name)
-      : undefined;
+    : unknown && `the kernel does not offer it: ${unknown}`;
   throw algError(syscall, name, handle, hint);
 }
 

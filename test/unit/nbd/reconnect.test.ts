@@ -116,6 +116,23 @@ describe('an NBD connection that breaks', function () {
     expect(events.map(({ unflushed }) => unflushed)).to.deep.equal([1536]);
   });
 
+  it('a write that was on stable storage when it was answered is not among what may be lost', async () => {
+    const events: Reconnection[] = [];
+    const withFua = flags | TransmissionFlag.sendFua;
+    await using server = await FakeNbdServer.listen(async (peer, index) => {
+      await peer.negotiate({ flags: withFua });
+      if (index === 1) return serve(peer);
+      for (let count = 0; count < 2; count++) peer.socket.write(simpleReply((await peer.request()).cookie));
+      await peer.request();
+      return peer.socket.destroy();
+    });
+    await using device = await openTable(server.table(), { nbd: { onReconnect: (event) => events.push(event) } });
+    await device.write(0, Buffer.alloc(512), { fua: true });
+    await device.write(1024, Buffer.alloc(1536));
+    await device.read(0, 512);
+    expect(events.map(({ unflushed }) => unflushed)).to.deep.equal([1536]);
+  });
+
   for (const [what, now, words] of [
     ['size', { size: 131072, flags }, 'size 65536, now 131072'],
     ['flags', { flags: flags | TransmissionFlag.readOnly }, `flags ${flags}, now ${flags | 2}`],
