@@ -16,7 +16,7 @@ export const makeMempool: MakeMempool = (_, options) => new Mempool(options);
 
 /**
  * Equal elements for requests that must not fail: there is one from the reserve, or a new one, or one waits for an element to be given back.
- * It never fails. It belongs to one device: whoever waits here must never be waited for by those who hold its elements (document 5).
+ * It never fails. It belongs to one device: whoever waits here must never be waited for by those who hold its elements (Patocka 2025).
  * Unlike mm/mempool.c the reserve goes first: using elements again is cheaper here than the allocator and its garbage collector.
  */
 export class Mempool<T> {

@@ -2,7 +2,7 @@ import type { Mempool } from './mempool.js';
 
 /**
  * Reserve first: the requests of one bio. It has one of its own, which serves again and again; while that is in flight further ones come from the
- * device's mempool, and go back to it. So a bio always gets on, and memory is asked for only where requests go asynchronous (document 1).
+ * device's mempool, and go back to it. So a bio always gets on, and memory is asked for only where requests go asynchronous (Chemla 2018).
  */
 export class Reserved<T> {
   /** Its own one. */

@@ -126,16 +126,21 @@ describe('dmalg compare diff', function () {
     inFolder((folder) => {
       const before = ivReport();
       const after = ivReport();
-      for (const cell of after.results) cell.seconds = cell.seconds.map((time) => time / 3);
+      for (const cell of after.results) cell.throughput! *= 3;
       writeFileSync(join(folder, 'before.json'), JSON.stringify(before));
       writeFileSync(join(folder, 'after.json'), JSON.stringify({ ...allReport(), reports: [after] }));
-      const { status, stdout, stderr } = dmalg(folder, ['compare', 'diff', 'before.json', 'after.json', '--json', 'd']);
+      const again = ivReport();
+      for (const [index, cell] of again.results.entries()) cell.throughput! *= 1 + 0.01 * (index % 3);
+      writeFileSync(join(folder, 'again.json'), JSON.stringify(again));
+      const { status, stdout, stderr } = dmalg(folder, [
+        ...['compare', 'diff', 'before.json,again.json', 'after.json', '--json', 'd'],
+      ]);
       expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
       expect(stdout.toString())
-        .to.match(/staged-8 .* 3\.00 .* faster\n/)
-        .and.contain('16 were faster, 0 slower');
+        .to.match(/staged-8 .* 2\.9\d|3\.00 .* faster\n/)
+        .and.contain('18 were faster, 0 slower');
       const { experiment, arms } = JSON.parse(readFileSync(join(folder, 'd'), 'utf8'));
-      expect([experiment, arms.length]).to.deep.equal(['diff', 16]);
+      expect([experiment, arms.length]).to.deep.equal(['diff', 18]);
     }),
   );
 

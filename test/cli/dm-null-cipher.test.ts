@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { dmalg, inFolder } from './run.js';
 
-// The script of document 2: a RAM disk, and dm-crypt with the null cipher on it, with its queues and past them.
+// The script of Korchagin 2020: a RAM disk, and dm-crypt with the null cipher on it, with its queues and past them.
 describe('dmalg dm: three devices with the null cipher', function () {
   this.timeout(600_000);
   const size = 1 << 20;

@@ -35,7 +35,8 @@ describe('compare iv on the kernel', function () {
   it('AIO is called asynchronous where it was', function () {
     const lab = process.env['DMALG_LAB'];
     if (lab === undefined) this.skip();
-    const aio = cells(virtio).filter(({ engine }) => engine === 'aio');
+    // In the hazard a request may find the result of another one, and be done at once.
+    const aio = cells(virtio).filter(({ engine, arm }) => engine === 'aio' && arm !== hazardArm);
     expect(aio).to.have.length(14);
     for (const { arm, asynchronous, serialisedByKernel } of aio)
       expect({ arm, asynchronous, serialisedByKernel }).to.deep.equal({

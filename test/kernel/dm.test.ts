@@ -50,8 +50,8 @@ describe("dm: the kernel's targets", function () {
     });
 });
 
-// Document 2's three devices on a RAM disk: two flags less the queues, and the bytes are all the same.
-describe("dm: document 2's devices on /dev/ram0", function () {
+// Korchagin 2020's three devices on a RAM disk: two flags less the queues, and the bytes are all the same.
+describe("dm: Korchagin 2020's devices on /dev/ram0", function () {
   this.timeout(600_000);
   /** Bytes for each of the three: far apart, since what the RAM disk's own cache has read ahead stays as it was. */
   const stretch = 1 << 20;

@@ -4,7 +4,7 @@ import { HazardChain } from '../../lib/compare/iv/hazard-chain.js';
 import { AlgError, ChainError, type ChainMode, type EngineName, IvChain, probeAio, Tfm } from '../../lib/index.js';
 import { seeded } from '../support/manual-engine.js';
 
-// Document 4: libkcapi's call on the list, kcapi -x 9 -c "cbc(aes)". One block there; two blocks as two IOCBs here.
+// Cameron 2018: libkcapi's call on the list, kcapi -x 9 -c "cbc(aes)". One block there; two blocks as two IOCBs here.
 const key = Buffer.from('8d7dd9b0170ce0b5f2f8e1aa768e01e91da8bfc67fd486d081b28254c99eb423', 'hex');
 const iv = Buffer.from('7fbc02ebf5b93322329df9bfccb635af', 'hex');
 const block = Buffer.from('48981da18e4bb9ef7e2e3162d16b1910', 'hex');
@@ -46,14 +46,14 @@ describe('IvChain on the kernel', () => {
         after(() => tfm.close());
 
         for (const mode of ['mutex', 'staged', 'socket'] as const)
-          it(`${mode}: the vector of document 4, two IOCBs, comes out fully block-chained`, async () => {
+          it(`${mode}: the vector of Cameron 2018, two IOCBs, comes out fully block-chained`, async () => {
             const [first, second] = await chained(tfm, mode, 'encrypt', [block, block]);
             expect([first, second]).to.deep.equal(encrypted([block, block]));
             expect(first).to.not.deep.equal(second);
           });
 
         for (const mode of ['mutex', 'staged', 'socket', 'resolved'] as const)
-          it(`${mode}: decrypts the vector of document 4`, async () => {
+          it(`${mode}: decrypts the vector of Cameron 2018`, async () => {
             expect(await chained(tfm, mode, 'decrypt', encrypted([block, block]))).to.deep.equal([block, block]);
           });
 

@@ -50,6 +50,7 @@ export function measurement(
   );
   return {
     arm,
+    depth: 4,
     requests: requests * rounds,
     seconds,
     latencies: new Float64Array(requests * rounds).fill((seconds[0]! * 1000) / 4),
@@ -84,7 +85,7 @@ export function workqueueReport(): GroupsReport {
       `${op}, depth 32, ecb(cipher_null)`,
       arms.map((arm, index) => measurement(arm, rates[op][index]!)),
     );
-  const source = 'document 2: dm-devel, 2020-06-30, a VM with 4 cores';
+  const source = 'Korchagin 2020: dm-devel, 2020-06-30, a VM with 4 cores';
   const published = (op: string, arm: string, value: number) => ({
     what: `${op}, ${arm}`,
     value,
@@ -107,7 +108,7 @@ export function workqueueReport(): GroupsReport {
       published('write', 'no_write_workqueue', 277),
       { what: 'read, the ramdisk itself', value: 508, unit: 'MiB/s', source },
     ],
-    conclusions: ['without a work queue reads are 2.40 times as fast, as document 2 claims.'],
+    conclusions: ['without a work queue reads are 2.40 times as fast, as Korchagin 2020 claims.'],
   };
 }
 
@@ -141,6 +142,7 @@ const speeds: Record<string, number> = {
   'staged-1': 14,
   'staged-8': 16.8,
   socket: 15.1,
+  'unchained-decrypt': 20,
   resolved: 19.4,
   hazard: 18,
 };
@@ -193,7 +195,7 @@ export function mempoolReport(): MempoolReport {
       devices: 59,
       bytes: 3.87 * 2 ** 20,
       claim: 'sharing mempools is prone to deadlocks; a reserve of 1 is safe, 0 is not',
-      source: 'document 5: dm-devel, April 2025',
+      source: 'Patocka 2025: dm-devel, April 2025',
     },
     conclusion: concludeMempool(stacks, memory, true),
   };

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { diffReports } from '../../lib/compare/diff/diff.js';
+import { diffRuns } from '../../lib/compare/diff/diff.js';
 import { formatDiff } from '../../lib/compare/diff/table.js';
 import type { GroupsReport } from '../../lib/compare/measure/group.js';
+import { seeded } from '../support/manual-engine.js';
 import { allReport, group, ivReport, measurement, mempoolReport, workqueueReport } from '../support/reports.js';
 
 /** One group with these arms; all of them so many times as fast as written. */
@@ -10,48 +11,71 @@ function report(rates: Record<string, number>, times = 1): GroupsReport {
   return { ...workqueueReport(), groups: [group('read', arms)] };
 }
 
-const verdicts = ({ arms }: ReturnType<typeof diffReports>) => [...new Set(arms.map(({ verdict }) => verdict))];
+const verdicts = ({ arms }: ReturnType<typeof diffRuns>) => [...new Set(arms.map(({ verdict }) => verdict))];
+const diffReports = (before: Run, after: Run) => diffRuns([before], [after]);
+type Run = Parameters<typeof diffRuns>[0][number];
 
-describe('compare diff', () => {
-  it('the same run twice: no difference shown', () => {
+/** So many runs of these arms on a machine whose rates change by about `noise` from run to run. */
+function runs(count: number, rates: Record<string, number>, noise: number, random: () => number): GroupsReport[] {
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return Array.from({ length: count }, () =>
+    report(Object.fromEntries(Object.entries(rates).map(([arm, rate]) => [arm, rate * Math.exp(noise * normal())]))),
+  );
+}
+
+describe('compare diff', function () {
+  this.timeout(60_000);
+  it('one run a side: ratios, and no verdict, as nobody knows what changes from run to run', () => {
     for (const run of [ivReport(), workqueueReport(), mempoolReport(), allReport()]) {
       const diff = diffReports(run, structuredClone(run));
-      expect(diff).to.deep.include({ environment: [], broken: [], only: [], outcomes: [] });
-      expect(verdicts(diff)).to.deep.equal(run.experiment === 'mempool' ? [] : ['no difference shown']);
-      for (const { ratio, p } of diff.arms) expect([ratio, p]).to.deep.equal([1, 1]);
-      expect(formatDiff(diff)).to.match(/^The same machine and method/);
+      expect(diff).to.deep.include({ environment: [], broken: [], only: [], outcomes: [], noise: null });
+      expect(verdicts(diff)).to.deep.equal(run.experiment === 'mempool' ? [] : ['not told']);
+      for (const { ratio, p, low, high } of diff.arms)
+        expect([ratio, p, low, high]).to.deep.equal([1, null, null, null]);
+      expect(formatDiff(diff))
+        .to.match(/^The same machine and method/)
+        .and.contain('One run a side');
     }
+    const [half] = diffReports(report({ a: 20 }), report({ a: 20 }, 0.5)).arms;
+    expect(half!.ratio).to.be.closeTo(0.5, 1e-9);
   });
 
-  it('a run half as fast is slower, and the other way round faster', () => {
-    const [whole, half] = [report({ a: 20, b: 10 }), report({ a: 20, b: 10 }, 0.5)];
-    const diff = diffReports(whole, half);
-    expect(verdicts(diff)).to.deep.equal(['slower']);
-    const [{ ratio, low, high, before, after, p }] = diff.arms as [(typeof diff.arms)[0]];
-    expect(ratio).to.be.closeTo(0.5, 1e-9);
-    expect(low).to.be.below(0.5);
-    expect(high).to.be.above(0.5).and.below(0.6);
-    expect(after / before).to.be.closeTo(0.5, 1e-9);
-    expect(p).to.be.above(0).and.below(0.05);
-    expect(verdicts(diffReports(half, whole))).to.deep.equal(['faster']);
-    expect(formatDiff(diff))
-      .to.match(/^ {2}a +\S+ +\S+ +0\.50 +0\.4\d to 0\.5\d +slower$/m)
-      .and.contain('of 2 arms in both runs 0 were faster, 2 slower; of 0 no difference is shown.');
+  const names = Array.from({ length: 20 }, (_, index) => `arm ${index}`);
+  const rates = (times = 1) => Object.fromEntries(names.map((name) => [name, name === 'arm 0' ? 10 * times : 10]));
+
+  it('several runs a side: equal builds are said to differ in 5 % of all comparisons at most', () => {
+    const random = seeded(28);
+    let wrong = 0;
+    for (let time = 0; time < 300; time++) {
+      const diff = diffRuns(runs(3, rates(), 0.05, random), runs(3, rates(), 0.05, random));
+      if (diff.arms.some(({ verdict }) => verdict !== 'no difference shown')) wrong++;
+      expect(diff.noise).to.be.within(0.02, 0.09);
+    }
+    expect(wrong / 300).to.be.at.most(0.05 + 3 * Math.sqrt((0.05 * 0.95) / 300));
   });
 
-  it('more arms looked at together need more to differ', () => {
-    const names = Array.from({ length: 20 }, (_, index) => `arm ${index}`);
-    // Below any doubt alone, with six rounds each: p is 2 / 924.
-    const short = (times: number) => {
-      const run = report(Object.fromEntries(names.map((name) => [name, name === 'arm 0' ? 10 * times : 10])));
-      for (const result of run.groups[0]!.results) result.seconds = result.seconds.slice(0, 6);
-      return run;
-    };
-    const [first] = diffReports(short(1), short(2)).arms;
-    expect(first!.p).to.be.closeTo((20 * 2) / 924, 1e-12);
-    expect(first!.verdict).to.equal('faster');
-    const two = (run: GroupsReport) => ({ ...run, groups: [...run.groups, { ...run.groups[0]!, name: 'write' }] });
-    expect(diffReports(two(short(1)), two(short(2))).arms[0]!.verdict).to.equal('no difference shown');
+  it('several runs a side: an arm that is 1.3 times as fast is found, with an interval', () => {
+    const random = seeded(29);
+    let found = 0;
+    for (let time = 0; time < 50; time++) {
+      const diff = diffRuns(runs(3, rates(), 0.05, random), runs(3, rates(1.3), 0.05, random));
+      const { verdict, ratio, low, high } = diff.arms[0]!;
+      if (verdict === 'faster') found++;
+      expect(low).to.be.below(ratio);
+      expect(high).to.be.above(ratio);
+    }
+    expect(found).to.be.at.least(45);
+    const slower = diffRuns(runs(3, rates(2), 0.05, random), runs(3, rates(1), 0.05, random));
+    expect(formatDiff(slower))
+      .to.match(/^ {2}arm 0 +\S+ +\S+ +0\.\d\d +0\.\d\d to 0\.\d\d +slower$/m)
+      .and.match(/3 and 3 runs: from run to run of one side a rate changes by \d\.\d %/)
+      .and.match(/of 20 arms on both sides 0 were faster, 1 slower; of 19 no difference is shown\./);
+  });
+
+  it('runs that are the same to the last digit have no noise, and no verdict', () => {
+    const same = report({ a: 20 });
+    const diff = diffRuns([same, same], [report({ a: 20 }, 2), report({ a: 20 }, 2)]);
+    expect(diff.arms[0]).to.include({ verdict: 'not told', low: null, high: null });
   });
 
   it('arms that only one has are named', () => {

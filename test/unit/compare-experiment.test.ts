@@ -6,6 +6,7 @@ import { measure, type Outcome, type Trial } from '../../lib/compare/measure/exp
 function trial(arm: string, log: string[], outcome: Partial<Outcome> = {}): Trial {
   return {
     arm,
+    depth: 3,
     requests: 2,
     bytes: 16,
     latencies: Float64Array.of(arm.length, 1),

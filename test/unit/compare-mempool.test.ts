@@ -137,7 +137,7 @@ describe('the load of a stack', () => {
 describe('compare mempool', function () {
   this.timeout(600_000);
 
-  it('finds what document 5 says, on verity devices and on crypt devices, with a report as the schema says', async () => {
+  it('finds what Patocka 2025 says, on verity devices and on crypt devices, with a report as the schema says', async () => {
     const ran: string[] = [];
     const report = await compareMempool({ quick: true }, { ran: (_, where) => ran.push(where) });
     const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
@@ -207,7 +207,7 @@ describe('compare mempool', function () {
   it('stopped before any deadlock it does not deny that there are some', () => {
     const { stacks, memory } = mempoolReport();
     const calm = stacks.filter(({ deadlock }) => deadlock.length === 0);
-    expect(concludeMempool(calm, memory, false)).to.match(/: too few to judge document 5's objection by\.$/);
+    expect(concludeMempool(calm, memory, false)).to.match(/: too few to judge Patocka 2025's objection by\.$/);
     expect(concludeMempool(calm, memory, true)).to.match(/objection is not borne out\.$/);
     expect(concludeMempool(stacks, memory, false)).to.match(/objection holds\.$/);
   });

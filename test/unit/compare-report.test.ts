@@ -11,6 +11,7 @@ import { groupOf } from '../../lib/compare/measure/group.js';
 import { judge } from '../../lib/compare/measure/verdict.js';
 import type { Report } from '../../lib/compare/report.js';
 import { groupRows } from '../../lib/compare/text/group-table.js';
+import { environment } from '../support/reports.js';
 
 const rounds = 10;
 const head: CellHead = { driver: 'virtio_crypto_aes_cbc', bytes: 8192, engine: 'aio', serialised: false };
@@ -20,6 +21,7 @@ const driver = { name: head.driver, provider: 'kernel', queues: true, listed: un
 function measurement(arm: string, time: number, outcome: Partial<Measurement['outcome']> = {}): Measurement {
   return {
     arm,
+    depth: 4,
     requests: 4 * rounds,
     seconds: Array.from({ length: rounds }, (_, round) => (time / 1000) * (1 + round)),
     latencies: new Float64Array(4 * rounds).fill(time / 4),
@@ -84,13 +86,13 @@ describe('report', () => {
     expect(compare(few)[0]!.verdict).to.equal('does not differ');
   });
 
-  it('concludes what the figures say of document 4', () => {
+  it('concludes what the figures say of Cameron 2018', () => {
     const conclude = (list: Measurement[], each = head) => concludeIv(driver, cellsOf(list, each), compare(list, each));
     expect(conclude(measurements)).to.equal(
-      'with 8 KiB, in per cent of unchained: mutex-aio 50, staged-8 80 (document 4: mutex 30, queue 50): queueing after the build is faster (staged-8 is 1.60 times as fast, 95 %: 1.60 to 1.60), as document 4 claims.',
+      'with 8 KiB, in per cent of unchained: mutex-aio 50, staged-8 80 (Cameron 2018: mutex 30, queue 50): queueing after the build is faster (staged-8 is 1.60 times as fast, 95 %: 1.60 to 1.60), as Cameron 2018 claims.',
     );
     const slower = measurements.map((one) => (one.arm === 'staged-8' ? measurement('staged-8', 4) : one));
-    expect(conclude(slower)).to.contain("against document 4's claim");
+    expect(conclude(slower)).to.contain("against Cameron 2018's claim");
     const equal = measurements.map((one) => (one.arm === 'staged-8' ? measurement('staged-8', 2) : one));
     expect(conclude(equal)).to.contain('no gain shown');
     const inline = measurements.map((one) => ({ ...one, outcome: { ...one.outcome, asynchronous: 0 } }));
@@ -98,7 +100,7 @@ describe('report', () => {
     expect(conclude(inline, { ...head, serialised: true })).to.contain('the kernel serialises');
     expect(conclude(measurements.slice(0, 2))).to.contain('not both measured');
     expect(conclude([measurements[0]!, measurement('mutex', 0.5)])).to.equal(
-      "there is no AIO here, so nothing is queued below that a request could be staged for; document 4 is not about such. With 8 KiB the caller's own thread (mutex) reaches 200 % of what worker lanes do unchained.",
+      "there is no AIO here, so nothing is queued below that a request could be staged for; Cameron 2018 is not about such. With 8 KiB the caller's own thread (mutex) reaches 200 % of what worker lanes do unchained.",
     );
   });
 
@@ -141,7 +143,7 @@ describe('report', () => {
     const group = groupOf('a group', failed, 8192, [['mutex-aio', 'unchained']]);
     expect(group.comparisons).to.deep.equal([]);
     const [, , row] = groupRows(group);
-    expect(row!.slice(0, 5)).to.deep.equal(['mutex-aio', '', '', '', '']);
+    expect(row!.slice(0, 5)).to.deep.equal(['mutex-aio', '', '', '4', '']);
     expect(row!.at(-1)).to.equal('40 FAILED: ENOSPC');
   });
 
@@ -158,17 +160,17 @@ describe('report', () => {
 const golden = `
 virtio_crypto_aes_cbc (kernel; asynchronous AIO)
 
-  % of unchained     8 KiB  document 4, 8 KiB
-  unchained        100                          independent, each its own IV, 16 in flight
-  mutex-aio        50 ±0                   30   AIO; the next is built when the one before has completed
-  staged-8         80 ±0                   50   the data of the next 8 requests is in their sockets
-  hazard          100 ±0                        the next IV set while the socket is busy: what goes wrong
+  % of unchained     8 KiB  Cameron 2018, 8 KiB
+  unchained        100                            independent, each its own IV, 16 in flight
+  mutex-aio        50 ±0                     30   AIO; the next is built when the one before has completed
+  staged-8         80 ±0                     50   the data of the next 8 requests is in their sockets
+  hazard          100 ±0                          the next IV set while the socket is busy: what goes wrong
 
-              size  MiB/s  p50 us  p95 us  p99 us  CPU s  switches  async     outputs
-  unchained  8 KiB   5.73     250     250           0.50        10  100 %       40 ok
-  mutex-aio  8 KiB   2.86     500     500           0.50        10  100 %       40 ok
-  staged-8   8 KiB   4.58     313     313           0.50        10  100 %       40 ok
-  hazard     8 KiB   5.73     250     250           0.50        10  100 %  25 % WRONG
+              size  MiB/s  depth  p50 us  p95 us  p99 us  CPU s  switches  async     outputs
+  unchained  8 KiB   5.73      4     250     250           0.50        10  100 %       40 ok
+  mutex-aio  8 KiB   2.86      4     500     500           0.50        10  100 %       40 ok
+  staged-8   8 KiB   4.58      4     313     313           0.50        10  100 %       40 ok
+  hazard     8 KiB   5.73      4     250     250           0.50        10  100 %  25 % WRONG
 
   speed against                          8 KiB
   staged-8 : mutex-aio  x 1.60 differs
@@ -178,7 +180,8 @@ virtio_crypto_aes_cbc (kernel; asynchronous AIO)
 `;
 
 describe('conclude', () => {
-  const report = (results: Partial<Cell>[]) => ({ experiment: 'iv', results, omitted: [] }) as unknown as Report;
+  const report = (results: Partial<Cell>[]) =>
+    ({ experiment: 'iv', environment, results, omitted: [] }) as unknown as Report;
   const right = { arm: 'mutex', outputsOk: true };
   const cases: [string, Report, boolean, number | RegExp][] = [
     ['all right', report([right, { arm: 'hazard', outputsOk: false }]), false, 0],

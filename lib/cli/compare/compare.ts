@@ -106,6 +106,7 @@ const options: Record<string, OptionHelp> = {
     help: 'write the report to FILE (schema: dmalg/compare.schema.json)',
   },
   html: { type: 'string', value: 'FILE', help: 'write the report to FILE as a page, with charts' },
+  'command-line': { type: 'boolean', help: "put the kernel's command line into the report" },
   'in-lab': { type: 'boolean', help: 'measure in the test kernel (see dmalg lab)' },
   kernel: { type: 'string', value: 'NAME', help: 'with --in-lab: which one (default: aio)' },
 };
@@ -126,8 +127,8 @@ const verbs: Record<string, Verb> = Object.fromEntries(
   ]),
 );
 verbs['diff'] = {
-  usage: 'BEFORE AFTER [--json FILE]',
-  summary: 'compares two reports of --json',
+  usage: 'BEFORE[,BEFORE2...] AFTER[,AFTER2...] [--json FILE]',
+  summary: 'compares reports of --json, several runs a side',
   example: 'dmalg compare diff before.json after.json',
   options: { json: options['json']! },
   run,
@@ -154,7 +155,7 @@ export const compare: Command = {
     "workqueue: dm-crypt with and without its work queues on RAM, with the null cipher and with AES-XTS; in the lab the kernel's own dm-crypt beside it,",
     'driven by fio.',
     '',
-    'units: bios of 64 units of 4 KiB: a request for each unit; a chain of them; the whole bio, cut at the bottom; the library directly; with and without',
+    'units: bios of 64 units of 4 KiB: a request for each unit; a chain of them; the whole bio, cut at the bottom; node:crypto; with and without',
     "a queue. Where a bio's time goes.",
     '',
     'mempool: two to eight devices on each other, verity read and crypt written under load, in a machine without memory: with a mempool for each',
@@ -163,8 +164,8 @@ export const compare: Command = {
     '',
     'all: these five, and one report. --drivers, --sizes, --arms, --repetitions and --requests are options of iv alone.',
     '',
-    'diff: two reports (of --json) side by side: what differs between the machines; how many times as fast each arm is that both have, by the same',
-    'test, corrected over all of them; arms of one only; of mempool the outcomes that changed.',
+    'diff: the reports (of --json) of two sides, several runs each, with commas between them: what differs between the machines; how many times as',
+    'fast each arm is that both have. The noise from run to run is estimated from the runs of a side; from one run a side no difference is told.',
     '',
     'Exit status: 0; 1 wrong usage; 2 an output was wrong (other than in the arm hazard); 4 a report cannot be read or written, or the lab failed;',
     '6 the kernel has no AF_ALG, or none of the drivers; 130 interrupted: what was measured until then is printed, and no report written.',

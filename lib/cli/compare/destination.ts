@@ -14,6 +14,8 @@ export interface Destination {
   /** The file of --html, in the same way. */
   html?: string | undefined;
   quiet: boolean;
+  /** Whether the report is to have the kernel's command line. */
+  commandLine?: boolean;
 }
 
 /** Reads --json, --html and --quiet. What cannot be written is found out before minutes have gone into measuring. @throws CliError */
@@ -24,7 +26,12 @@ export function destinationOf(invocation: Invocation): Destination {
   if (html !== undefined) checkFile('html', html);
   if (json !== undefined && html !== undefined && resolve(json) === resolve(html))
     throw new CliError(`--html: expected another file than that of --json, got '${html}'`);
-  return { json, html, quiet: invocation.values.quiet === true };
+  return {
+    json,
+    html,
+    quiet: invocation.values.quiet === true,
+    commandLine: invocation.values['command-line'] === true,
+  };
 }
 
 function checkFile(option: string, file: string): void {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { diffReports } from '../../compare/diff/diff.js';
+import { diffRuns } from '../../compare/diff/diff.js';
 import { formatDiff } from '../../compare/diff/table.js';
 import type { AllReport, Report } from '../../compare/report.js';
 import { CliError, type Invocation } from '../command.js';
@@ -7,13 +7,14 @@ import { Exit } from '../exit.js';
 import { writeOutput } from '../output.js';
 import { destinationOf, tablesOf } from './destination.js';
 
-/** `compare diff BEFORE AFTER`: two reports side by side. @throws CliError */
+/** `compare diff BEFORE[,BEFORE2...] AFTER[,AFTER2...]`: the reports of two sides. @throws CliError */
 export async function compareDiff(invocation: Invocation, files: string[]): Promise<number> {
   const [before, after, more] = files;
   if (before === undefined || after === undefined || more !== undefined)
     throw new CliError(`compare diff: expected two reports, got ${files.length}`);
   const to = destinationOf(invocation);
-  const diff = diffReports(readReport(before), readReport(after));
+  const [first, second] = [before, after].map((side) => side.split(',').map(readReport));
+  const diff = diffRuns(first!, second!);
   tablesOf(to).write(formatDiff(diff));
   if (to.json !== undefined) await writeOutput(to.json, [Buffer.from(`${JSON.stringify(diff, null, 2)}\n`)]);
   return Exit.done;

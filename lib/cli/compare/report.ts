@@ -1,3 +1,5 @@
+import { caveatsOf } from '../../compare/measure/caveats.js';
+import { kernelCommandLine } from '../../compare/measure/environment.js';
 import { type AllReport, type Report, reportsOf, wrongOutputs } from '../../compare/report.js';
 import { formatEnvironment } from '../../compare/text/environment-table.js';
 import { isOutOfTime, limited, type Watch } from '../../compare/watch.js';
@@ -47,6 +49,9 @@ export async function conclude(report: Report | AllReport, interrupted: boolean,
   }
   if (report.experiment === 'iv' && report.results.length === 0 && !report.omitted.some(isOutOfTime))
     throw new CliError('none of the drivers is here', Exit.unsupported);
+  if (to.commandLine)
+    for (const { environment } of [report, ...reportsOf(report)]) environment.kernel.commandLine = kernelCommandLine();
+  for (const caveat of new Set(reportsOf(report).flatMap(caveatsOf))) tablesOf(to).write(`With reserve: ${caveat}.\n`);
   await writeReport(report, to);
   const wrong = reportsOf(report).flatMap(wrongOutputs);
   for (const line of wrong) process.stderr.write(`dmalg: WRONG OUTPUTS: ${line}\n`);

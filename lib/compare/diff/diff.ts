@@ -1,6 +1,6 @@
 import { hazardArm } from '../iv/arms.js';
 import type { ArmResult } from '../measure/arm-result.js';
-import { compareSamples, holm } from '../measure/statistics.js';
+import { holm, studentP, studentQuantile } from '../measure/statistics.js';
 import { alpha } from '../measure/verdict.js';
 import type { MemoryResult, MempoolReport, StackResult } from '../mempool/mempool.js';
 import { stackText } from '../mempool/table.js';
@@ -24,13 +24,14 @@ export interface ArmDiff extends ArmName {
   /** Bytes a second. */
   before: number;
   after: number;
-  /** How many times as fast the second run was, and the interval of 95 % confidence. */
+  /** How many times as fast the second side was. */
   ratio: number;
-  low: number;
-  high: number;
-  /** Probability, corrected for the number of arms that both runs have. */
-  p: number;
-  verdict: 'faster' | 'slower' | 'no difference shown';
+  /** The interval of 95 % confidence; null where the noise from run to run is not known. */
+  low: number | null;
+  high: number | null;
+  /** Probability, corrected for the number of arms that both sides have. */
+  p: number | null;
+  verdict: 'faster' | 'slower' | 'no difference shown' | 'not told';
 }
 
 /** Something that both runs have, and that is not the same. Where one lacks it, it is undefined there. */
@@ -46,6 +47,10 @@ export interface Diff {
   experiment: 'diff';
   /** Machine and method. The runs are compared all the same. */
   environment: Change[];
+  /** Runs on each side. */
+  runs: { before: number; after: number };
+  /** The standard deviation of the logarithm of a rate from run to run of one side; null where each side is one run. */
+  noise: number | null;
   arms: ArmDiff[];
   /** Arms that have no speed to compare: outputs were wrong, or requests failed. */
   broken: (ArmName & { in: 'before' | 'after' | 'both' })[];
@@ -57,15 +62,24 @@ export interface Diff {
 
 type Run = Report | AllReport;
 
-/** Holds the second run against the first. */
-export function diffReports(before: Run, after: Run): Diff {
+/**
+ * Holds the runs of one side against those of another. What a machine does between two runs is no difference of what was measured, so that
+ * verdicts take several runs a side: the noise from run to run is estimated from them, over all arms together.
+ */
+export function diffRuns(befores: readonly Run[], afters: readonly Run[]): Diff {
+  const [before, after] = [befores[0]!, afters[0]!];
   const arms = match(armsOf(before), armsOf(after));
   const outcomes = match(outcomesOf(before), outcomesOf(after));
   return {
     version: 1,
     experiment: 'diff',
     environment: changes(factsOf(before), factsOf(after)),
-    arms: judgeArms(arms.both.filter(([first, second]) => !isBroken(first) && !isBroken(second))),
+    runs: { before: befores.length, after: afters.length },
+    ...judgeArms(
+      arms.both.filter(([first, second]) => !isBroken(first) && !isBroken(second)).map(([{ name }]) => name),
+      befores.map(armsOf),
+      afters.map(armsOf),
+    ),
     broken: arms.both.flatMap(([first, second]) => {
       const [here, there] = [isBroken(first), isBroken(second)];
       return here || there ? [{ ...first.name, in: here && there ? 'both' : here ? 'before' : 'after' }] : [];
@@ -110,23 +124,50 @@ function isBroken({ name, result }: NamedArm): boolean {
   return result.failed > 0 || (!result.outputsOk && name.arm !== hazardArm);
 }
 
-function judgeArms(arms: [NamedArm, NamedArm][]): ArmDiff[] {
-  const found = arms.map(([{ name, result: first }, { result: second }]) => ({
-    ...name,
-    // Broken arms are none of these.
-    before: first.throughput!,
-    after: second.throughput!,
-    ...compareSamples(ratesOf(second), ratesOf(first)),
-  }));
-  const corrected = holm(found.map(({ p }) => p));
-  return found.map((each, index) => {
-    const p = corrected[index]!;
-    return { ...each, p, verdict: p >= alpha ? 'no difference shown' : each.ratio > 1 ? 'faster' : 'slower' };
+function judgeArms(
+  names: readonly ArmName[],
+  befores: readonly Map<string, NamedArm>[],
+  afters: readonly Map<string, NamedArm>[],
+): Pick<Diff, 'arms' | 'noise'> {
+  const logsOf = (side: readonly Map<string, NamedArm>[], name: ArmName) =>
+    side
+      .map((arms) => arms.get(armText(name)))
+      .flatMap((arm) => (arm && !isBroken(arm) && arm.result.throughput ? [Math.log(arm.result.throughput)] : []));
+  const sides = names.map((name) => ({ name, first: logsOf(befores, name), second: logsOf(afters, name) }));
+  const noise = runNoise(sides.flatMap(({ first, second }) => [first, second]));
+  const found = sides.map(({ name, first, second }) => {
+    const difference = mean(second) - mean(first);
+    const error = noise === null ? null : Math.sqrt(noise.variance * (1 / first.length + 1 / second.length));
+    const p = error === null || error === 0 ? null : studentP(difference / error, noise!.freedom);
+    return { name, difference, error, p, before: Math.exp(mean(first)), after: Math.exp(mean(second)) };
   });
+  const corrected = holm(found.map(({ p }) => p ?? 1));
+  const arms = found.map(({ name, difference, error, p, before, after }, index): ArmDiff => {
+    const reach = error ? studentQuantile(noise!.freedom) * error : null;
+    const isShown = p !== null && corrected[index]! < alpha;
+    return {
+      ...name,
+      before,
+      after,
+      ratio: Math.exp(difference),
+      low: reach === null ? null : Math.exp(difference - reach),
+      high: reach === null ? null : Math.exp(difference + reach),
+      p: p === null ? null : corrected[index]!,
+      verdict: p === null ? 'not told' : !isShown ? 'no difference shown' : difference > 0 ? 'faster' : 'slower',
+    };
+  });
+  return { arms, noise: noise === null ? null : Math.sqrt(noise.variance) };
 }
 
-/** Bytes a second of each repetition. */
-const ratesOf = ({ seconds, requests, bytes }: ArmResult) => seconds.map((time) => (requests * bytes) / time);
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** The variance within the sides, pooled over all arms, and its degrees of freedom. */
+function runNoise(sides: readonly (readonly number[])[]): { variance: number; freedom: number } | null {
+  const freedom = sides.reduce((sum, side) => sum + Math.max(0, side.length - 1), 0);
+  if (freedom === 0) return null;
+  const squares = sides.reduce((sum, side) => sum + side.reduce((all, value) => all + (value - mean(side)) ** 2, 0), 0);
+  return { variance: squares / freedom, freedom };
+}
 
 /** What a run found out that is no speed: what became of stacks, and what mempools hold. */
 function outcomesOf(run: Run): Map<string, string> {

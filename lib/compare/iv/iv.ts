@@ -14,7 +14,7 @@ import { TimeBudget } from '../measure/time-budget.js';
 import { judge, method } from '../measure/verdict.js';
 import { formatSize } from '../text/table.js';
 import { stoppedBefore, type Watch } from '../watch.js';
-import { baseArm, ivArms, ivPairs, ivPublished } from './arms.js';
+import { baseArm, baseOf, ivArms, ivPairs, ivPublished } from './arms.js';
 import { concludeIv } from './conclusion.js';
 import { IvMaterial } from './material.js';
 import { type Cell, type CellHead, type Comparison, type IvReport, makeCell } from './report.js';
@@ -65,7 +65,7 @@ export function requestsFor(bytes: number, quick: boolean): number {
   return long ? 48 : 96;
 }
 
-/** Document 4's question: where should requests wait whose IV is not known yet? */
+/** Cameron 2018's question: where should requests wait whose IV is not known yet? */
 export async function compareIv(options: IvOptions, watch: Watch = {}): Promise<IvReport> {
   const { drivers, omitted } = findDrivers(options.drivers, algorithm);
   const environment = await describeEnvironment(drivers);
@@ -134,12 +134,17 @@ function openArms(driver: Driver, names: string[], key: Uint8Array): Opening {
   queue ??= open('lanes');
   const tfms = { sync: open('sync'), queue };
   const opening: Opening = { driver, arms: [], tfms: Object.values(tfms), omitted: [] };
-  for (const arm of ivArms.filter(({ name }) => name === baseArm || names.includes(name))) {
+  for (const arm of ivArms.filter(({ name }) => isBase(name, names) || names.includes(name))) {
     const reason = unavailable(arm, tfms[arm.engine], hasAio ? undefined : noAio);
     if (reason) opening.omitted.push({ driver: driver.name, arm: arm.name, reason });
     else opening.arms.push({ arm, tfm: tfms[arm.engine] });
   }
   return opening;
+}
+
+/** Arms that are measured because another one that was asked for is held against them. */
+function isBase(name: string, asked: readonly string[]): boolean {
+  return name === baseArm || ivArms.some((arm) => asked.includes(arm.name) && baseOf(arm) === name);
 }
 
 function unavailable(arm: IvArm, tfm: Tfm, noAio: string | undefined): string | undefined {
@@ -192,7 +197,10 @@ async function measureDriver(
         serialised: serialises && driver.queues && engine === 'aio',
       };
     };
-    for (const each of measurements) results.push(makeCell(head(each.arm), each, unchained));
+    for (const each of measurements) {
+      const base = baseOf(arms.find(({ arm }) => arm.name === each.arm)!.arm);
+      results.push(makeCell(head(each.arm), each, measurements.find(({ arm }) => arm === base) ?? unchained));
+    }
     const { bytes } = material;
     comparisons.push(...judge(measurements, ivPairs).map((verdict) => ({ driver: driver.name, bytes, ...verdict })));
   }

@@ -54,7 +54,7 @@ export function percentRows(results: Cell[]): string[][] {
     const what = ivArms.find(({ name }) => name === arm)?.what ?? '';
     return [arm, ...cells.map((cell) => (cell ? percent(cell) : '')), theirs ? `${theirs}` : '', what];
   });
-  return [['% of unchained', ...sizes.map(formatSize), `document 4, ${formatSize(publishedSize)}`, ''], ...rows];
+  return [['% of unchained', ...sizes.map(formatSize), `Cameron 2018, ${formatSize(publishedSize)}`, ''], ...rows];
 }
 
 function percentTable(results: Cell[]): string[] {
@@ -67,18 +67,19 @@ function percentTable(results: Cell[]): string[] {
 /** '52 ±3', or that it failed. */
 export function percent(cell: Cell): string {
   if (cell.percentOfUnchained === null || cell.percentSpread === null) return 'failed';
-  if (cell.arm === 'unchained') return '100    ';
+  if (cell.arm.startsWith('unchained')) return '100    ';
   const { low, high } = cell.percentSpread;
   return `${cell.percentOfUnchained.toFixed(0)} ±${((high - low) / 2).toFixed(0).padEnd(3)}`;
 }
 
 /** Rates, latencies, costs and outputs, a cell a line. */
 export function detailRows(results: Cell[]): string[][] {
-  const head = ['', 'size', 'MiB/s', 'p50 us', 'p95 us', 'p99 us', 'CPU s', 'switches', 'async', 'outputs'];
+  const head = ['', 'size', 'MiB/s', 'depth', 'p50 us', 'p95 us', 'p99 us', 'CPU s', 'switches', 'async', 'outputs'];
   const rows = results.map((cell) => [
     cell.arm,
     formatSize(cell.bytes),
     formatRate(cell.throughput),
+    `${cell.depth}`,
     formatMicroseconds(cell.latency.p50),
     formatMicroseconds(cell.latency.p95),
     formatMicroseconds(cell.latency.p99),

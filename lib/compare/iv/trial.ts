@@ -26,6 +26,7 @@ export class IvTrial implements Trial {
   readonly arm: string;
   readonly requests: number;
   readonly bytes: number;
+  readonly depth: number;
   readonly latencies: Float64Array;
   readonly #what: IvArm;
   readonly #tfm: Tfm;
@@ -44,6 +45,7 @@ export class IvTrial implements Trial {
     this.arm = arm.name;
     this.requests = material.requests;
     this.bytes = material.bytes;
+    this.depth = arm.engine === 'sync' ? 1 : arm.depth;
     this.latencies = new Float64Array(material.requests);
     this.#what = arm;
     this.#tfm = tfm;

@@ -17,6 +17,8 @@ export interface ArmResult {
   throughputSpread: Spread | null;
   /** Microseconds from submission to completion, so time in the arm's own queue counts. Null where requests failed, or are too few to tell. */
   latency: { p50: number | null; p95: number | null; p99: number | null };
+  /** Requests in flight at most: what the latencies were taken at. */
+  depth: number;
   /** Of this process, all repetitions together; the time of the kernel's own threads is not in it. */
   usage: Usage;
   /** How many outputs were compared with the independent implementation's: all, or where another program made them, what it left behind. */
@@ -48,6 +50,7 @@ export function armResult(one: Measurement, bytes: number, mayFail = false): Arm
     isMeasured && latencies.length >= leastRequests[name] ? quantile(latencies, q) * 1000 : null;
   return {
     arm: one.arm,
+    depth: one.depth,
     bytes,
     requests,
     repetitions,

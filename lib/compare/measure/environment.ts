@@ -44,7 +44,7 @@ const cpuModel = () => cpus()[0]?.model ?? 'unknown';
 /** The machine that figures come from: without it they say nothing. */
 export interface Environment {
   date: string;
-  kernel: { release: string; version: string; architecture: string; commandLine: string };
+  kernel: { release: string; version: string; architecture: string; commandLine?: string };
   /** The lab's profile, in the lab. */
   lab?: string;
   host?: Host;
@@ -58,6 +58,8 @@ export interface Environment {
   libcrypto: string;
   /** Of the last minute, when the experiment began: other work on the machine. */
   load: number;
+  /** The share of the processors' time, 0 to 1, that a hypervisor gave to others just before. Absent where it cannot be told. */
+  steal?: number;
   drivers: DriverDescription[];
 }
 
@@ -72,13 +74,13 @@ export async function describeEnvironment(drivers: Driver[]): Promise<Environmen
   const lab = process.env['DMALG_LAB'];
   const host = process.env[hostVariable];
   const { state, evidence } = await probeAio('skcipher');
+  const steal = await measureSteal();
   return {
     date: new Date().toISOString(),
     kernel: {
       release: release(),
       version: version(),
       architecture: arch(),
-      commandLine: readText('/proc/cmdline')?.trim() ?? '',
     },
     ...(lab && { lab }),
     ...(host && { host: JSON.parse(host) as Host }),
@@ -93,8 +95,25 @@ export async function describeEnvironment(drivers: Driver[]): Promise<Environmen
     node: process.version,
     libcrypto: process.versions.openssl,
     load: loadavg()[0]!,
+    ...(steal !== undefined && { steal }),
     drivers: drivers.map(describeDriver),
   };
+}
+
+/** Jiffies of all processors: all of them, and those stolen (proc(5)). */
+function readJiffies(): { all: number; stolen: number } | undefined {
+  const [, line] = /^cpu +(.*)$/m.exec(readText('/proc/stat') ?? '') ?? [];
+  const times = line?.split(' ').map(Number);
+  if (times?.[7] === undefined) return undefined;
+  return { all: times.slice(0, 8).reduce((sum, time) => sum + time, 0), stolen: times[7] };
+}
+
+async function measureSteal(): Promise<number | undefined> {
+  const before = readJiffies();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const after = readJiffies();
+  if (!before || !after || after.all === before.all) return undefined;
+  return (after.stolen - before.stolen) / (after.all - before.all);
 }
 
 function describeDriver({ name, provider, listed }: Driver): DriverDescription {
@@ -117,6 +136,11 @@ function readParameters(module: string): Record<string, string> {
     if (value !== undefined) parameters[name] = value.trim();
   }
   return parameters;
+}
+
+/** The kernel's whole command line, which may tell more of a machine than its owner wants to publish. */
+export function kernelCommandLine(): string {
+  return readText('/proc/cmdline')?.trim() ?? '';
 }
 
 function listFolder(path: string): string[] {

@@ -20,6 +20,8 @@ export interface Trial {
   /** Requests of one run, and the bytes of each. */
   readonly requests: number;
   readonly bytes: number;
+  /** Requests in flight at most. */
+  readonly depth: number;
   /** Milliseconds from submission to completion of each request of the last run. */
   readonly latencies: Float64Array;
   /** Makes ready for a run. Not measured. */
@@ -35,6 +37,8 @@ export interface Trial {
 /** One arm in one cell, after all repetitions. */
 export interface Measurement {
   arm: string;
+  /** Requests in flight at most. */
+  depth: number;
   /** Of all repetitions together. */
   requests: number;
   /** Outputs that were looked at, if not all. */
@@ -123,6 +127,7 @@ function sum(trials: Trial[], rounds: Map<Trial, Sample>[]): Measurement[] {
     }
     return {
       arm: trial.arm,
+      depth: trial.depth,
       requests: samples.length * trial.requests,
       seconds: samples.map((sample) => sample.seconds),
       latencies: latencies.sort(),

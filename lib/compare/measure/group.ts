@@ -83,6 +83,37 @@ export function concludeRounds(groups: readonly Group[]): string[] {
   ];
 }
 
+/**
+ * How many comparisons there are in all groups, and what came of each pair over all of them: of loads, sizes and depths that were
+ * measured, not of one.
+ */
+export function concludeAgreement(groups: readonly Pick<Group, 'name' | 'comparisons'>[]): string[] {
+  const all = groups.flatMap(({ name, comparisons }) => comparisons.map((verdict) => ({ name, ...verdict })));
+  if (all.length === 0) return [];
+  const pairs = [...new Set(all.map(({ arm, against }) => `${arm} against ${against}`))];
+  const said = pairs.map((pair) => {
+    const those = all.filter(({ arm, against }) => `${arm} against ${against}` === pair);
+    const of = (isThis: (verdict: Verdict) => boolean) => those.filter(isThis);
+    const faster = of(({ verdict, ratio }) => verdict === 'differs' && ratio > 1);
+    const slower = of(({ verdict, ratio }) => verdict === 'differs' && ratio < 1);
+    const counts = [
+      [faster.length, 'faster'],
+      [slower.length, 'slower'],
+      [those.length - faster.length - slower.length, 'not shown to differ'],
+    ] as const;
+    const which =
+      faster.length > 0 && slower.length > 0 ? ` (slower in: ${slower.map(({ name }) => name).join('; ')})` : '';
+    return `${pair}: ${counts
+      .filter(([count]) => count > 0)
+      .map(([count, what]) => `${count} ${what}`)
+      .join(', ')}${which}`;
+  });
+  const differ = all.filter(({ verdict }) => verdict === 'differs').length;
+  return [
+    `${all.length} comparisons in ${groups.length} groups stand behind this, ${differ} of them differ: ${said.join('; ')}.`,
+  ];
+}
+
 /** The groups of a plan, by their names, that were not measured when it was stopped. */
 export function groupsLeftOut(planned: readonly string[], measured: readonly Group[]): LeftOut[] {
   return planned

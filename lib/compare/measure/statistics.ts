@@ -35,26 +35,6 @@ function doubledRanks(values: number[]): number[] {
   return ranks;
 }
 
-/** Above so many values in both samples together, the exact distribution takes too long, and the normal one is as good. */
-const exactLimit = 60;
-
-/** How many choices of `size` of the ranks give each sum. */
-function rankSumCounts(ranks: number[], size: number): Float64Array {
-  const highest = [...ranks]
-    .sort((a, b) => b - a)
-    .slice(0, size)
-    .reduce((sum, rank) => sum + rank, 0);
-  const counts = Array.from({ length: size + 1 }, () => new Float64Array(highest + 1));
-  counts[0]![0] = 1;
-  for (const rank of ranks)
-    for (let chosen = size; chosen > 0; chosen--) {
-      const fewer = counts[chosen - 1]!;
-      const more = counts[chosen]!;
-      for (let sum = highest; sum >= rank; sum--) more[sum]! += fewer[sum - rank]!;
-    }
-  return counts[size]!;
-}
-
 const total = (values: ArrayLike<number>) => Array.prototype.reduce.call(values, (sum, x) => sum + x, 0) as number;
 
 /** The normal distribution, to 7 digits: Abramowitz and Stegun 7.1.26, for the upper tail. */
@@ -62,25 +42,6 @@ function upperTail(z: number): number {
   const t = 1 / (1 + (0.3275911 * z) / Math.SQRT2);
   const polynomial = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
   return 0.5 * polynomial * Math.exp((-z * z) / 2);
-}
-
-/**
- * The test of Wilcoxon, Mann and Whitney, two-sided: the probability of two samples at least so far apart when both come
- * from the same distribution. Exact, also with ties, for up to 60 values; beyond that by the normal distribution.
- */
-export function rankSum(first: number[], second: number[]): number {
-  const ranks = doubledRanks([...first, ...second]);
-  const sum = total(ranks.slice(0, first.length));
-  if (ranks.length > exactLimit) {
-    const mean = total(ranks) / ranks.length;
-    const variance = total(ranks.map((rank) => (rank - mean) ** 2)) / (ranks.length - 1) / ranks.length;
-    const spread = Math.sqrt(variance * first.length * second.length);
-    // Half a rank, which is one of the doubled ones, towards the mean.
-    return Math.min(1, 2 * upperTail(Math.max(0, Math.abs(sum - first.length * mean) - 1) / (spread || 1)));
-  }
-  const counts = rankSumCounts(ranks, first.length);
-  const all = total(counts);
-  return Math.min(1, (2 * Math.min(total(counts.subarray(0, sum + 1)), total(counts.subarray(sum)))) / all);
 }
 
 export interface Ratio {
@@ -91,31 +52,6 @@ export interface Ratio {
   high: number;
   /** Of the test that belongs to the interval. */
   p: number;
-}
-
-/** How many of the sorted pairs, at either end, are outside of the interval of 95 % confidence. */
-function pairsOutside(n: number, m: number): number {
-  if (n + m > exactLimit) return Math.max(0, Math.floor((n * m) / 2 - 1.96 * Math.sqrt((n * m * (n + m + 1)) / 12)));
-  const counts = rankSumCounts(
-    Array.from({ length: n + m }, (_, index) => index + 1),
-    n,
-  );
-  const limit = 0.025 * total(counts);
-  let outside = 0;
-  for (let u = 0, sum = counts[(n * (n + 1)) / 2]!; sum <= limit; sum += counts[(n * (n + 1)) / 2 + ++u]!) outside = u;
-  return outside;
-}
-
-/** Compares two samples that nothing pairs: Hodges and Lehmann's estimate of how far apart they are, on logarithms. */
-export function compareSamples(first: number[], second: number[]): Ratio {
-  const logs = ascending(first.flatMap((a) => second.map((b) => Math.log(a / b))));
-  const outside = pairsOutside(first.length, second.length);
-  return {
-    ratio: Math.exp(quantile(logs, 0.5)),
-    low: Math.exp(logs[outside]!),
-    high: Math.exp(logs[logs.length - 1 - outside]!),
-    p: rankSum(first, second),
-  };
 }
 
 /** Above so many rounds the exact distribution of signed ranks takes too long, and the normal one is as good. */
@@ -179,6 +115,55 @@ export function compareRounds(first: readonly number[], second: readonly number[
 /** The fewest rounds with which the signed-rank test can show a difference, where so many pairs are compared (Holm). */
 export function roundsToShow(pairs: number, alpha: number): number {
   return Math.ceil(Math.log2((2 * Math.max(1, pairs)) / alpha));
+}
+
+/** The probability of a value of Student's t, with so many degrees of freedom, at least so far from zero. */
+export function studentP(t: number, freedom: number): number {
+  return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
+}
+
+/** What Student's t is beyond, on either side, with 5 % probability: found by halving. */
+export function studentQuantile(freedom: number, probability = 0.05): number {
+  let [low, high] = [0, 1000];
+  for (let step = 0; step < 60; step++) {
+    const middle = (low + high) / 2;
+    if (studentP(middle, freedom) > probability) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** The regularised incomplete beta function, by Lentz's continued fraction (Abramowitz and Stegun 26.5.8). */
+function incompleteBeta(x: number, a: number, b: number): number {
+  if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
+  const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x)) / a;
+  let [c, d, fraction] = [1, 0, 1];
+  for (let i = 0; i < 300; i++) {
+    const m = Math.floor(i / 2);
+    const numerator =
+      i === 0
+        ? 1
+        : i % 2 === 0
+          ? (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m))
+          : -((a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 / (1 + numerator * d || Number.MIN_VALUE);
+    c = 1 + numerator / c || Number.MIN_VALUE;
+    fraction *= c * d;
+    if (Math.abs(1 - c * d) < 1e-12) break;
+  }
+  return front * (fraction - 1);
+}
+
+/** Lanczos's approximation. */
+function logGamma(x: number): number {
+  const coefficients = [
+    76.18009172947146, -86.50532032941678, 24.01409824083091, -1.231739572450155, 0.001208650973866179,
+    -0.000005395239384953,
+  ];
+  const base = x + 5.5 - (x + 0.5) * Math.log(x + 5.5);
+  const series = coefficients.reduce((sum, each, index) => sum + each / (x + 1 + index), 1.000000000190015);
+  return -base + Math.log((2.5066282746310007 * series) / x);
 }
 
 /** Holm's correction: the probabilities, as each counts when so many are looked at together. */

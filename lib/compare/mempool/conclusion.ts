@@ -29,7 +29,7 @@ function concludeShared(target: StackTarget, shared: readonly StackResult[]): st
   return [`${stops.length} of ${stacks.length} ${target} stacks deadlocked, ${least}`];
 }
 
-/** What the measurement says about document 5's claim, in a sentence. `complete`: every stack was tried. */
+/** What the measurement says about Patocka 2025's claim, in a sentence. `complete`: every stack was tried. */
 export function concludeMempool(
   stacks: readonly StackResult[],
   memory: readonly MemoryResult[],
@@ -38,7 +38,7 @@ export function concludeMempool(
   const of = (pools: Pools) => stacks.filter((each) => each.pools === pools);
   const stops = (results: StackResult[]) => results.filter(({ deadlock }) => deadlock.length > 0);
   const [own, shared] = [of('per device'), of('shared')];
-  if (own.length === 0 || shared.length === 0) return 'too little was run to say anything about document 5.';
+  if (own.length === 0 || shared.length === 0) return 'too little was run to say anything about Patocka 2025.';
   const [ownStops, sharedStops] = [stops(own), stops(shared)];
   const said = [
     `with mempools of their own ${own.length - ownStops.length} of ${own.length} stacks got on without memory`,
@@ -54,6 +54,6 @@ export function concludeMempool(
     );
   const agrees = ownStops.length === 0 && sharedStops.length > 0;
   // Where nothing stopped, what was not tried might.
-  if (sharedStops.length === 0 && !complete) return `${said.join('; ')}: too few to judge document 5's objection by.`;
-  return `${said.join('; ')}: document 5's objection ${agrees ? 'holds' : 'is not borne out'}.`;
+  if (sharedStops.length === 0 && !complete) return `${said.join('; ')}: too few to judge Patocka 2025's objection by.`;
+  return `${said.join('; ')}: Patocka 2025's objection ${agrees ? 'holds' : 'is not borne out'}.`;
 }

@@ -19,7 +19,7 @@ import { MempoolTrace, type Wait } from './trace.js';
 /** Bytes of the topmost device. */
 const imageSize = 1 << 20;
 
-/** Devices of document 5, and what it says that their reserves take. */
+/** Devices of Patocka 2025, and what it says that their reserves take. */
 const publishedDevices = 59;
 const publishedBytes = 3.87 * 2 ** 20;
 
@@ -95,7 +95,7 @@ export function stackCases(quick: boolean): StackCase[] {
   return cases.filter(({ target, reserve }) => kindOf(target).reserves.includes(reserve));
 }
 
-/** Document 5: do stacked devices come to a stop when they share a mempool, and what would sharing save? */
+/** Patocka 2025: do stacked devices come to a stop when they share a mempool, and what would sharing save? */
 export async function compareMempool({ quick }: { quick: boolean }, watch: Watch = {}): Promise<MempoolReport> {
   const { signal } = watch;
   const environment = await describeEnvironment([]);
@@ -138,7 +138,7 @@ export async function compareMempool({ quick }: { quick: boolean }, watch: Watch
       devices: publishedDevices,
       bytes: publishedBytes,
       claim: 'sharing mempools is prone to deadlocks; a reserve of 1 is safe, 0 is not',
-      source: 'document 5: dm-devel, April 2025',
+      source: 'Patocka 2025: dm-devel, April 2025',
     },
     conclusion: concludeMempool(stacks, memory, missing === 0),
   };

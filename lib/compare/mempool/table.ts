@@ -59,7 +59,7 @@ export function formatMempool(report: MempoolReport): string {
     '',
     ...alignTable(memoryRows(report)),
     ...report.omitted.map(formatLeftOut),
-    `document 5: ${published.devices} devices, ${formatMemory(published.bytes)} with a reserve of 16`,
+    `Patocka 2025: ${published.devices} devices, ${formatMemory(published.bytes)} with a reserve of 16`,
     '',
     `mempool: ${report.conclusion}`,
     '',

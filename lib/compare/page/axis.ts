@@ -30,7 +30,10 @@ export class Axis {
   draw(bottom: number): Markup {
     return markup`<g class="axis">${this.ticks.map((tick) => {
       const x = this.at(tick);
-      return markup`<line x1="${x}" x2="${x}" y1="0" y2="${bottom + 4}"/><text x="${x}" y="${bottom + 16}" text-anchor="middle">${tick}</text>`;
+      // A long number at either end would run out of the picture.
+      const isLast = tick > 0 && tick === this.ticks.at(-1);
+      const anchor = isLast ? markup`x="${chartWidth}" text-anchor="end"` : markup`x="${x}" text-anchor="middle"`;
+      return markup`<line x1="${x}" x2="${x}" y1="0" y2="${bottom + 4}"/><text ${anchor} y="${bottom + 16}">${tick}</text>`;
     })}<text x="${chartWidth / 2}" y="${bottom + 32}" text-anchor="middle">${this.unit}</text></g>`;
   }
 }

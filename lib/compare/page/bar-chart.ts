@@ -20,8 +20,12 @@ export interface BarChart {
   bars: Bar[];
   /** The name of the bar that the others are held against. */
   base: string;
-  /** Whose published figures they are: 'document 4'. */
+  /** Whose published figures they are: 'Cameron 2018'. */
   source?: string | undefined;
+  /** The longest value of all charts that are looked at together, which share an axis. Default: its own. */
+  scale?: number | undefined;
+  /** What is said below, of what would not fit the scale. */
+  note?: string | undefined;
 }
 
 const rowHeight = 36;
@@ -30,9 +34,14 @@ const barTop = 17;
 /** A document's machine may have been many times as fast: beyond so many times the longest bar its figure stands at the edge. */
 const farthest = 2;
 
+/** The end of the longest bar. */
+export function longestOf(bars: readonly Pick<Bar, 'value' | 'spread'>[]): number {
+  return Math.max(0, ...bars.map(({ value, spread }) => Math.max(value ?? 0, spread?.high ?? 0)));
+}
+
 /** Bars from the left, each below its name and figure, with the middle half of the rounds. */
-export function barChart({ title, unit, bars, base, source }: BarChart): Markup {
-  const longest = Math.max(...bars.map(({ value, spread }) => Math.max(value ?? 0, spread?.high ?? 0)));
+export function barChart({ title, unit, bars, base, source, scale, note }: BarChart): Markup {
+  const longest = Math.max(scale ?? 0, longestOf(bars));
   const published = bars.flatMap((bar) => (bar.published === undefined ? [] : [bar.published]));
   const within = published.filter((value) => value <= farthest * longest);
   const axis = new Axis(Math.max(longest, ...within), unit);
@@ -45,6 +54,7 @@ export function barChart({ title, unit, bars, base, source }: BarChart): Markup 
     )
     .join('; ');
   const legend = [
+    ...(note === undefined ? [] : [markup`<span>${note}</span> `]),
     ...(bars.some(({ spread }) => spread) ? [markup`<span><b>├┤</b> the middle half of the rounds</span> `] : []),
     ...(reference === undefined ? [] : [markup`<span><b>┆</b> ${base}, the base</span> `]),
     ...(published.length > 0 ? [markup`<span><b>◆</b> ${source}</span> `] : []),

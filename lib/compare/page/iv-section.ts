@@ -2,7 +2,7 @@ import { baseArm } from '../iv/arms.js';
 import type { Cell, IvReport } from '../iv/report.js';
 import { detailRows, formatOmission, percent, percentRows, verdictRows } from '../iv/table.js';
 import { formatSize } from '../text/table.js';
-import { barChart } from './bar-chart.js';
+import { type Bar, barChart, longestOf } from './bar-chart.js';
 import { type Markup, markup } from './markup.js';
 import { pageTable } from './page-table.js';
 import { questions } from './question.js';
@@ -23,13 +23,13 @@ function driverPart(report: IvReport, driver: string): Markup {
   const sizes = [...new Set(results.map(({ bytes }) => bytes))];
   return markup`<h3>${driver}</h3>
 <div class="charts">
-${sizes.map((bytes) => sizeChart(report, driver, bytes))}</div>
+${sizes.map((bytes) => sizeChart(report, driver, bytes, longestOf(results.map(bar))))}</div>
 ${pageTable(`${driver}: rates`, percentRows(results))}${pageTable(`${driver}: figures`, detailRows(results))}${
   comparisons.length > 0 ? pageTable(`${driver}: how many times as fast`, verdictRows(comparisons)) : undefined
 }`;
 }
 
-function sizeChart({ results, published }: IvReport, driver: string, bytes: number): Markup {
+function sizeChart({ results, published }: IvReport, driver: string, bytes: number, scale: number): Markup {
   const bars = results
     .filter((cell) => cell.driver === driver && cell.bytes === bytes)
     .map((cell) => ({
@@ -43,10 +43,11 @@ function sizeChart({ results, published }: IvReport, driver: string, bytes: numb
     bars,
     base: baseArm,
     source: questions.iv.document,
+    scale,
   });
 }
 
-function bar(cell: Cell) {
+function bar(cell: Cell): Omit<Bar, 'name'> {
   const text = percent(cell).trim();
   if (cell.percentOfUnchained === null || cell.percentSpread === null)
     return { value: undefined, text: cell.error === undefined ? text : `failed: ${cell.error}` };

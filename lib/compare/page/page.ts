@@ -1,3 +1,4 @@
+import { caveatsOf } from '../measure/caveats.js';
 import { type AllReport, type Report, reportsOf, wrongOutputs } from '../report.js';
 import { environmentFacts } from '../text/environment-table.js';
 import { methodFacts } from '../text/method-facts.js';
@@ -16,6 +17,7 @@ export function renderPage(report: Report | AllReport): string {
   const reports = reportsOf(report);
   const { environment } = report;
   const title = `dmalg compare ${report.experiment}`;
+  const warned = [...new Set(reports.flatMap(caveatsOf))];
   const contents = reports.map(
     ({ experiment }) => markup`<li><a href="#${experiment}">${experiment}</a>: ${questions[experiment].question}</li>
 `,
@@ -32,7 +34,12 @@ export function renderPage(report: Report | AllReport): string {
 <body>
 <header>
 <h1>${title}</h1>
-<p>Measured on <time datetime="${environment.date}">${readableDate(environment.date)}</time> on Linux ${environment.kernel.release}, ${environment.cpu.count} x ${environment.cpu.model}.</p>
+${
+  warned.length > 0
+    ? markup`<p class="wrong"><strong>With reserve: ${warned.join('; ')}.</strong></p>
+`
+    : undefined
+}<p>Measured on <time datetime="${environment.date}">${readableDate(environment.date)}</time> on Linux ${environment.kernel.release}, ${environment.cpu.count} x ${environment.cpu.model}.</p>
 ${facts(machineFacts(reports, report))}</header>
 <main>
 ${reports.length > 1 ? markup`<nav aria-label="Experiments"><ul>${contents}</ul></nav>` : undefined}
@@ -67,14 +74,14 @@ function facts(list: [string, string][]): Markup {
 
 function drawSection(report: Report): Markup {
   const { experiment } = report;
-  const { question, document, asked } = questions[experiment];
+  const { question, document, asked, link } = questions[experiment];
   const { conclusions, body, leftOut } = sectionOf(report);
   const wrong = wrongOutputs(report);
   return markup`<section id="${experiment}" aria-labelledby="${experiment}-title">
 <h2 id="${experiment}-title">${experiment}</h2>
-<p class="question">${question} <small>${document}: ${asked}</small></p>
+<p class="question">${question} <small>${document}: <a href="${link}">${asked}</a></small></p>
 ${wrong.length > 0 ? markup`<div class="wrong"><strong>WRONG OUTPUTS</strong><ul>${wrong.map((line) => markup`<li>${line}</li>`)}</ul></div>` : undefined}
-<div class="conclusion">${conclusions.map((text) => markup`<p>${text}</p>`)}</div>
+<div class="conclusion">${[...caveatsOf(report).map((text) => `With reserve: ${text}.`), ...conclusions].map((text) => markup`<p>${text}</p>`)}</div>
 ${body}${pageList('Left out', leftOut)}<h3>Method</h3>
 ${facts(methodFacts(report))}</section>
 `;

@@ -1,32 +1,50 @@
 import type { Report } from '../report.js';
 
 /** What an experiment answers, and who asked. */
-export const questions: Record<Report['experiment'], { question: string; document: string; asked: string }> = {
+interface Question {
+  question: string;
+  /** The thread's short name in tables and conclusions. */
+  document: string;
+  /** Author, list, date and subject. */
+  asked: string;
+  /** The thread in the list's archive, found by its subject. */
+  link: string;
+}
+
+const archive = (list: string, subject: string) =>
+  `https://lore.kernel.org/${list}/?q=${encodeURIComponent(`s:"${subject}"`)}`;
+
+export const questions: Record<Report['experiment'], Question> = {
   iv: {
     question:
       'Requests whose IV is what the one before has left: should they wait behind a mutex before they are built, or in a queue after they are built and mapped?',
-    document: 'document 4',
-    asked: 'linux-crypto, 2018: AF_ALG, AIO and inline IVs',
+    document: 'Cameron 2018',
+    asked: 'Jonathan Cameron, Gilad Ben-Yossef and Stephan Müller, linux-crypto, February 2018: AF_ALG AIO and the IV',
+    link: archive('linux-crypto', 'crypto: AF_ALG AIO'),
   },
   workqueue: {
     question: "Do dm-crypt's work queues cost more than they give?",
-    document: 'document 2',
-    asked: 'dm-devel, 2020: flags to bypass the work queues of dm-crypt',
+    document: 'Korchagin 2020',
+    asked: 'Ignat Korchagin, dm-devel, June 2020: dm crypt: add flags to optionally bypass dm-crypt workqueues',
+    link: archive('dm-devel', 'dm crypt: add flags to optionally bypass'),
   },
   units: {
     question:
-      'One request for each data unit, a chain of requests, or the whole bio passed down and cut at the bottom? Or the library directly?',
-    document: 'document 3',
-    asked: 'linux-crypto, 2025: bulk units in the crypto API',
+      'One request for each data unit, a chain of requests, or the whole bio passed down and cut at the bottom? Or node:crypto, unit by unit?',
+    document: 'Xu 2025',
+    asked: 'Herbert Xu, linux-crypto, March 2025: multiple data units in one request',
+    link: archive('linux-crypto', 'Multibuffer hashing'),
   },
   verity: {
     question: "Does hashing a bio's blocks in parallel pay, and what memory does it take?",
-    document: 'document 1',
-    asked: 'dm-devel, 2018: parallel processing of bio blocks in dm-verity',
+    document: 'Chemla 2018',
+    asked: 'Yael Chemla, dm-devel, March 2018: md: dm-verity: allow parallel processing of bio blocks',
+    link: archive('dm-devel', 'dm-verity: allow parallel processing of bio blocks'),
   },
   mempool: {
     question: 'How much memory does sharing mempools save over 59 devices, and when do stacked devices deadlock?',
-    document: 'document 5',
-    asked: 'dm-devel, 2025: shared mempools of dm-verity',
+    document: 'Patocka 2025',
+    asked: 'Mikulas Patocka to LongPing Wei, dm-devel, April 2025: one dm_io_client for all verity devices',
+    link: archive('dm-devel', 'dm-verity'),
   },
 };

@@ -14,11 +14,23 @@ export function formatGroup(group: Group): string {
 /** Rates, latencies, costs, what was measured besides, and outputs, an arm a line. */
 export function groupRows(group: Group): string[][] {
   const figures = Object.keys(group.results[0]?.figures ?? {});
-  const head = ['', 'MiB/s', `% of ${group.base}`, 'p50 us', 'p99 us', 'CPU s', 'switches', ...figures, 'outputs'];
+  const head = [
+    '',
+    'MiB/s',
+    `% of ${group.base}`,
+    'depth',
+    'p50 us',
+    'p99 us',
+    'CPU s',
+    'switches',
+    ...figures,
+    'outputs',
+  ];
   const rows = group.results.map((each) => [
     each.arm,
     formatRate(each.throughput),
     formatPercent(each),
+    `${each.depth}`,
     formatMicroseconds(each.latency.p50),
     formatMicroseconds(each.latency.p99),
     each.usage.cpuSeconds.toFixed(2),

@@ -18,7 +18,7 @@ export const unitsArms: readonly UnitsArm[] = [
   { name: 'per unit', what: 'a request for each unit', queue: 'inline', how: PerUnit },
   { name: 'chain', what: 'all requests built first, then run one by one', queue: 'inline', how: Chain },
   { name: 'whole bio', what: 'the bio handed down, cut at the bottom', queue: 'inline', how: WholeBio },
-  { name: 'library directly', what: 'node:crypto, unit by unit', queue: 'inline', how: Directly },
+  { name: 'node:crypto', what: 'node:crypto, unit by unit', queue: 'inline', how: Directly },
   { name: 'per unit, one lane', what: 'all of them in flight on a worker thread', queue: 'one lane', how: PerUnit },
   { name: 'chain, one lane', what: 'each submitted when the one before completes', queue: 'one lane', how: Chain },
   { name: 'whole bio, one lane', what: 'one request on a worker thread', queue: 'one lane', how: WholeBio },
@@ -38,8 +38,8 @@ export const bioDepth: Record<Queue, number> = { inline: 1, 'one lane': 2, 'all 
 export const unitsPairs: Pairs = [
   ['chain', 'per unit'],
   ['whole bio', 'per unit'],
-  ['library directly', 'per unit'],
-  ['library directly', 'whole bio'],
+  ['node:crypto', 'per unit'],
+  ['node:crypto', 'whole bio'],
   ['per unit, one lane', 'per unit'],
   ['chain, one lane', 'chain'],
   ['whole bio, one lane', 'whole bio'],
@@ -51,7 +51,7 @@ export const unitsPairs: Pairs = [
 /** Arms that there are not, anywhere. */
 export const unitsLeftOut: readonly LeftOut[] = [
   {
-    arm: 'library directly, one lane',
+    arm: 'node:crypto, one lane',
     reason:
       "node:crypto runs ciphers and hashes in the caller's thread; WebCrypto, which has threads, has no XTS and takes no message in parts",
   },
@@ -62,7 +62,7 @@ export const unitsLeftOut: readonly LeftOut[] = [
   },
 ];
 
-const source = 'document 3: H. Xu on linux-crypto, 2025-03-30, xts-vaes, 8 GB over ext4 on tmpfs';
+const source = 'Xu 2025: H. Xu on linux-crypto, 2025-03-30, xts-vaes, 8 GB over ext4 on tmpfs';
 
 /** `group`: where the figures' like is. */
 export const unitsPublished = (group: string): PublishedFigure[] => [

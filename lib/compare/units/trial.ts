@@ -15,6 +15,7 @@ const parts: Record<string, keyof Split> = {
 export class UnitsTrial implements Trial {
   readonly requests: number;
   readonly bytes = bioSize;
+  readonly depth: number;
   readonly latencies: Float64Array;
   readonly #material: UnitsMaterial;
   readonly #carriers: readonly Carrier[];
@@ -26,6 +27,7 @@ export class UnitsTrial implements Trial {
     carriers: readonly Carrier[],
   ) {
     this.requests = material.bios.length;
+    this.depth = carriers.length;
     this.latencies = new Float64Array(this.requests);
     this.#material = material;
     this.#carriers = carriers;

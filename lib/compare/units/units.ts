@@ -34,7 +34,7 @@ interface Opening {
   tfms: ReadonlyMap<Queue, Tfm>;
 }
 
-/** Document 3's question: a request for each unit, a chain of them, or the whole bio? And do work queues pay? */
+/** Xu 2025's question: a request for each unit, a chain of them, or the whole bio? And do work queues pay? */
 export async function compareUnits({ quick }: { quick: boolean }, watch: Watch = {}): Promise<GroupsReport> {
   const { repetitions, seconds } = amounts[quick ? 'quick' : 'full'];
   const lanes = [

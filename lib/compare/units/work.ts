@@ -9,7 +9,7 @@ import { fill } from '../material/fill.js';
 import { referenceSha256 } from '../material/reference-sha256.js';
 import { ReferenceXts } from '../material/reference-xts.js';
 
-/** Bytes of a data unit, and units of a bio: document 3's 256 KiB. */
+/** Bytes of a data unit, and units of a bio: Xu 2025's 256 KiB. */
 export const unitSize = 4096;
 export const unitsPerBio = 64;
 

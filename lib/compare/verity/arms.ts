@@ -32,11 +32,11 @@ export const verityPairs: Pairs = [
   [batched, single],
 ];
 
-/** Document 1's bytes for each block: sizeof(struct dm_verity_req_data). */
+/** Chemla 2018's bytes for each block: sizeof(struct dm_verity_req_data). */
 export const publishedBlockBytes = 3264;
 
-const measured = 'document 1: Y. Chemla on dm-devel, 2018-03-25';
-const counted = 'document 1: E. Biggers on dm-devel, 2018-03-27';
+const measured = 'Chemla 2018: Y. Chemla on dm-devel, 2018-03-25';
+const counted = 'Chemla 2018: E. Biggers on dm-devel, 2018-03-27';
 
 export const verityPublished: readonly PublishedFigure[] = [
   { what: 'faster on hardware (ccree)', value: 12, unit: '%', arm: patch, source: measured },

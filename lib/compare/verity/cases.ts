@@ -22,7 +22,7 @@ const specialBio = 16384;
 const shortBio = 65536;
 const longBio = 262144;
 
-/** What document 1's claim is about. */
+/** What Chemla 2018's claim is about. */
 const claimCases = (provider: ProviderName): VerityCase[] =>
   (['lanes', 'sync'] as const).map((engine) => ({ provider, engine, bioSize: shortBio, depth: 1 }));
 

@@ -1,4 +1,4 @@
-import { concludeRounds, type Group, type GroupResult, hasEnoughRounds } from '../measure/group.js';
+import { concludeAgreement, concludeRounds, type Group, type GroupResult, hasEnoughRounds } from '../measure/group.js';
 import type { Verdict } from '../measure/verdict.js';
 import { formatNumber } from '../text/table.js';
 import { batched, patch, publishedBlockBytes, serial, single } from './arms.js';
@@ -9,7 +9,7 @@ export interface MeasuredCase {
   group: Group;
 }
 
-/** What the measurement says about document 1's claims, in sentences. */
+/** What the measurement says about Chemla 2018's claims, in sentences. */
 export function concludeVerity(measured: readonly MeasuredCase[]): string[] {
   const rates = measured.filter(({ what }) => !what.special);
   const providers = [...new Set(rates.map(({ what }) => what.provider))];
@@ -20,7 +20,7 @@ export function concludeVerity(measured: readonly MeasuredCase[]): string[] {
     return lanes && sync ? [{ provider, lanes, sync }] : [];
   });
   const [first] = pairs;
-  if (!first) return ['too little was run to say anything about document 1.'];
+  if (!first) return ['too little was run to say anything about Chemla 2018.'];
   return [
     ...pairs.map(({ provider, lanes, sync }) => concludeRates(provider, lanes.group, sync.group)),
     concludeBatching(first.lanes.group),
@@ -28,6 +28,7 @@ export function concludeVerity(measured: readonly MeasuredCase[]): string[] {
     concludeMemory(first.lanes, first.sync.group),
     ...concludeWant(measured),
     ...concludeOptions(measured),
+    ...concludeAgreement(measured.map(({ group }) => group)),
     ...concludeRounds(measured.map(({ group }) => group)),
   ];
 }
@@ -44,12 +45,12 @@ const gains = ({ verdict, ratio }: Verdict) => verdict === 'differs' && ratio > 
 
 function concludeRates(provider: string, lanes: Group, sync: Group): string {
   const [hardware, software] = [verdictOf(lanes, patch, serial), verdictOf(sync, patch, serial)];
-  const stated = `${provider}: the patch's parallel hashing has ${times(hardware)} the rate of one after another where completions come later (lanes; document 1: 1.12), ${times(software)} where they come in the call (sync; document 1: below 1.01)`;
+  const stated = `${provider}: the patch's parallel hashing has ${times(hardware)} the rate of one after another where completions come later (lanes; Chemla 2018: 1.12), ${times(software)} where they come in the call (sync; Chemla 2018: below 1.01)`;
   if (![lanes, sync].every(hasEnoughRounds))
-    return `${stated}: too few rounds to say whether document 1's gain is there.`;
-  if (!gains(hardware)) return `${stated}: document 1's gain is not shown here.`;
-  if (gains(software)) return `${stated}: document 1's gain is there, and against its claim in software, too.`;
-  return `${stated}: document 1's claim holds.`;
+    return `${stated}: too few rounds to say whether Chemla 2018's gain is there.`;
+  if (!gains(hardware)) return `${stated}: Chemla 2018's gain is not shown here.`;
+  if (gains(software)) return `${stated}: Chemla 2018's gain is there, and against its claim in software, too.`;
+  return `${stated}: Chemla 2018's claim holds.`;
 }
 
 function concludeBatching(group: Group): string {
@@ -70,7 +71,7 @@ function concludeSwitches(group: Group): string {
   const [before, after] = [switches(serial), switches(patch)];
   const share = before > 0 ? (100 * (before - after)) / before : 0;
   const change = share >= 0 ? `${share.toFixed(0)} % fewer` : `${(-share).toFixed(0)} % more`;
-  return `${group.name}: ${change} context switches in parallel, ${formatNumber(after)} a bio instead of ${formatNumber(before)} (document 1: 10 % fewer).`;
+  return `${group.name}: ${change} context switches in parallel, ${formatNumber(after)} a bio instead of ${formatNumber(before)} (Chemla 2018: 10 % fewer).`;
 }
 
 function concludeMemory({ what, group }: MeasuredCase, sync: Group): string {
@@ -78,7 +79,7 @@ function concludeMemory({ what, group }: MeasuredCase, sync: Group): string {
   const blocks = what.bioSize / 4096;
   const each = peak(group, patch) / blocks;
   const peaks = [serial, patch, single, batched].map((arm) => `'${arm}' ${peak(group, arm)}`).join(', ');
-  return `${group.name}: bytes of requests that a bio held at most, V8's own not counted: ${peaks}. All allocated takes ${formatNumber(each)} for each block (document 1: ${publishedBlockBytes}, most of them for FEC, whose buffers are the device's here), also where hashing completes in the call; a reserved request for a block is enough there: ${peak(sync, single)} instead of ${peak(sync, patch)}.`;
+  return `${group.name}: bytes of requests that a bio held at most, V8's own not counted: ${peaks}. All allocated takes ${formatNumber(each)} for each block (Chemla 2018: ${publishedBlockBytes}, most of them for FEC, whose buffers are the device's here), also where hashing completes in the call; a reserved request for a block is enough there: ${peak(sync, single)} instead of ${peak(sync, patch)}.`;
 }
 
 /** Who fails and who waits, where there is no memory. */

@@ -54,7 +54,7 @@ class OneRequest<T> implements BioRequests<T> {
 }
 
 /**
- * A request for each block of a bio, all allocated when it comes and freed when it has ended, whatever became of them: document 1's patch. The
+ * A request for each block of a bio, all allocated when it comes and freed when it has ended, whatever became of them: Chemla 2018's patch. The
  * bio fails where there is no memory for one of them.
  */
 export class AllocatedSource<T> implements RequestSource<T> {

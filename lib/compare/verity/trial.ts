@@ -47,6 +47,7 @@ export class VerityTrial implements Trial {
   readonly arm: string;
   readonly requests: number;
   readonly bytes: number;
+  readonly depth: number;
   readonly latencies: Float64Array;
   readonly #fields: VerityTrialFields;
   readonly #errors: (BioError | null)[];
@@ -57,6 +58,7 @@ export class VerityTrial implements Trial {
     this.arm = arm;
     this.requests = material.out.length;
     this.bytes = material.bioSize;
+    this.depth = fields.depth;
     this.latencies = new Float64Array(this.requests);
     this.#fields = fields;
     this.#errors = new Array(this.requests).fill(null);

@@ -35,7 +35,7 @@ const laterWarmUps = 1;
 /** Rounds of a group, and the seconds that all groups may take together. */
 const amounts = { quick: { repetitions: 60, seconds: 30 }, full: { repetitions: 100, seconds: 80 } };
 
-/** Document 1's question: does hashing a bio's blocks in parallel pay, and what memory does it take? */
+/** Chemla 2018's question: does hashing a bio's blocks in parallel pay, and what memory does it take? */
 export async function compareVerity({ quick }: { quick: boolean }, watch: Watch = {}): Promise<GroupsReport> {
   const { drivers, omitted } = findHashDrivers();
   const environment = await describeEnvironment(drivers);

@@ -24,18 +24,18 @@ export const workqueuePairs: Pairs = workqueueArms
   .filter(({ options }) => options)
   .map(({ name }) => [name, 'default'] as const);
 
-/** Bytes of a request, as in document 2. */
+/** Bytes of a request, as in Korchagin 2020. */
 export const requestBytes = 4096;
 
 export interface WorkqueueLoad {
   op: 'read' | 'write';
-  /** One after the other from the start of the device, as in document 2; 'random': anywhere, so that sorting means something. */
+  /** One after the other from the start of the device, as in Korchagin 2020; 'random': anywhere, so that sorting means something. */
   order: 'sequential' | 'random';
   depth: number;
   cipher: string;
 }
 
-/** Document 2's own first. */
+/** Korchagin 2020's own first. */
 export const loads = (ciphers: readonly string[]): WorkqueueLoad[] =>
   ciphers.flatMap((cipher) =>
     [
@@ -55,14 +55,15 @@ export const loadName = ({ op, order, depth, cipher }: WorkqueueLoad): string =>
 export const keyOf = (cipher: string): string =>
   cipher === nullCipher ? '-' : Buffer.from(Array.from({ length: 64 }, (_, index) => index)).toString('hex');
 
-/** The crypt line of an arm: document 2's, on another device. */
+/** The crypt line of an arm: Korchagin 2020's, on another device. */
 export function cryptLine(arm: WorkqueueArm, cipher: string, sectors: number, device: string): string {
   return `0 ${sectors} crypt ${cipher} ${keyOf(cipher)} 0 ${device} 0${arm.options}`;
 }
 
-const source = 'document 2: I. Korchagin on dm-devel, 2020-06, a RAM disk in a virtual machine, the null cipher, fio';
+const source =
+  'Korchagin 2020: I. Korchagin on dm-devel, 2020-06, a RAM disk in a virtual machine, the null cipher, fio';
 
-/** Document 2's figures, in MiB/s. */
+/** Korchagin 2020's figures, in MiB/s. */
 const publishedRates: Record<WorkqueueLoad['op'], Record<string, number>> = {
   read: { default: 80.6, no_read_workqueue: 295, no_write_workqueue: 114, 'RAM alone': 508 },
   write: { default: 40.4, no_read_workqueue: 38.9, no_write_workqueue: 277, 'RAM alone': 516 },
@@ -70,7 +71,7 @@ const publishedRates: Record<WorkqueueLoad['op'], Record<string, number>> = {
 
 export const publishedRate = (op: WorkqueueLoad['op'], arm: string): number => publishedRates[op][arm]!;
 
-/** The load of document 2. */
+/** The load of Korchagin 2020. */
 export const publishedLoad = (op: WorkqueueLoad['op']): WorkqueueLoad => ({
   op,
   order: 'sequential',

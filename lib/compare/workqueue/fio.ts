@@ -98,13 +98,14 @@ function jobFile(arms: readonly FioArm[], order: readonly number[], plan: FioPla
   ].join('\n');
 }
 
-function summary(arm: string, jobs: FioJob[], requests: number, { op }: FioPlan): Measurement {
+function summary(arm: string, jobs: FioJob[], requests: number, { op, depth }: FioPlan): Measurement {
   const latencies: number[] = [];
   for (const job of jobs)
     for (const [nanoseconds, count] of Object.entries(job[op].clat_ns.bins ?? {}))
       for (let i = 0; i < count; i++) latencies.push(Number(nanoseconds) / 1e6);
   return {
     arm,
+    depth,
     requests: requests * jobs.length,
     seconds: jobs.map((job) => ((job[op].runtime / 1000) * requests) / job[op].total_ios),
     latencies: Float64Array.from(latencies).sort(),

@@ -34,6 +34,7 @@ export class WorkqueueWork {
 export class WorkqueueTrial implements Trial {
   readonly arm: string;
   readonly bytes = requestBytes;
+  readonly depth: number;
   readonly requests: number;
   readonly latencies: Float64Array;
   readonly #work: WorkqueueWork;
@@ -49,6 +50,7 @@ export class WorkqueueTrial implements Trial {
   constructor(arm: string, ram: RamDevice, device: BlockDevice, work: WorkqueueWork) {
     this.arm = arm;
     this.requests = work.blocks.length;
+    this.depth = work.load.depth;
     this.latencies = new Float64Array(this.requests);
     this.#work = work;
     this.#ram = ram;

@@ -35,7 +35,7 @@ const groupSeconds = { quick: { ours: 5, kernels: 15 }, full: { ours: 8, kernels
 const runSeconds = 0.015;
 const mostRounds = 100;
 
-/** Document 2's question: do the work queues of dm-crypt cost more than they give? */
+/** Korchagin 2020's question: do the work queues of dm-crypt cost more than they give? */
 export async function compareWorkqueue({ quick }: { quick: boolean }, watch: Watch = {}): Promise<GroupsReport> {
   const environment = await describeEnvironment([]);
   watch.described?.(environment);

@@ -75,7 +75,7 @@ function hash(name: string): LibraryAlgorithm | undefined {
 }
 
 function skcipher(name: string): LibraryAlgorithm | undefined {
-  // Copies: what document 2 measures queues with.
+  // Copies: what Korchagin 2020 measures queues with.
   if (name === 'ecb(cipher_null)')
     return { ...none, kind: libraryKind.cipher, evpName: (size) => (size ? undefined : 'NULL'), keySizes: [0] };
   if (name === 'chacha20')

@@ -36,7 +36,7 @@ export interface CryptOptions extends Pick<TfmOptions, 'provider' | 'engine'> {
 
 /**
  * dm-crypt's conversion: bytes and the number of their first sector in, bytes out. Any number may run at once.
- * One Batch a bio: document 3's lesson. Source: drivers/md/dm-crypt.c:crypt_convert. Close it: it holds the key.
+ * One Batch a bio: Xu 2025's lesson. Source: drivers/md/dm-crypt.c:crypt_convert. Close it: it holds the key.
  */
 export class CryptConvert {
   readonly spec: CipherSpec;

@@ -21,7 +21,7 @@ const inlineBytes = 8192;
 
 /**
  * Verifies the bios of a device, and has the memory for it. Their blocks are hashed in parallel, in requests of up to 128: each bio has one request, reserved
- * with it; only where that went asynchronous and there is more to do, another one comes from the device's mempool. Document 1 is where the parallel hashing
+ * with it; only where that went asynchronous and there is more to do, another one comes from the device's mempool. Chemla 2018 is where the parallel hashing
  * is from, and what its memory is to be kept from.
  */
 export class BioVerifier {
