@@ -30,7 +30,9 @@ describe('dmalg compare', function () {
       const validate = new Ajv({ allErrors: true }).compile(schema);
       expect(validate(report), JSON.stringify(validate.errors)).to.equal(true);
       expect(report.results.map(({ arm, bytes }) => `${arm} ${bytes}`)).to.deep.equal(
-        [512, 4096].flatMap((bytes) => ['unchained', 'mutex', 'socket', 'resolved'].map((arm) => `${arm} ${bytes}`)),
+        [512, 4096].flatMap((bytes) =>
+          ['unchained', 'mutex', 'socket', 'unchained-decrypt', 'resolved'].map((arm) => `${arm} ${bytes}`),
+        ),
       );
       for (const cell of report.results) {
         expect(cell.outputsOk, cell.arm).to.equal(true);
@@ -58,7 +60,10 @@ describe('dmalg compare', function () {
         .and.match(/mempool: .* objection holds\.\n$/);
       expect(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')).experiment).to.equal('mempool');
       const wrong = dmalg(folder, ['compare', 'mempool', '--arms', 'mutex']);
-      expect(wrong).to.include({ status: 1, stderr: 'dmalg: --arms: not an option of compare mempool\n' });
+      expect(wrong).to.include({
+        status: 1,
+        stderr: "dmalg: --arms: not an option of compare mempool; see 'dmalg compare --help'\n",
+      });
     }),
   );
 
